@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+
+#include "event.h"
+#include "kernel.h"
+#include "util/macros.h"
+
+void event_source_init(EventSource *source, uint64_t now_ns) {
+        *source = (EventSource) {};
+        ratelimit_init(&source->limit, EVENT_RATE, EVENT_BURST, now_ns);
+}
+
+void event_report_dropped(Kernel *kernel) {
+        EventSource *source = &kernel->events;
+
+        if (source->limit.dropped == source->reported)
+                return;
+
+        source->reported = source->limit.dropped;
+        source->report_ns = kernel_now(kernel);
+        kernel->host->ops->event(kernel->host, &(KernelEvent) {
+                .kind = KERNEL_EVENT_DROPPED,
+                .count = source->reported,
+        });
+}
+
+/* The first time per system call, in this sandbox. */
+static bool first_time(EventSource *source, const Call *call) {
+        bool *logged = call->id != SYSCALL_ID_UNKNOWN ?
+                &source->logged[call->id] :
+                &source->logged_unknown[(uint32_t) call->number % ELEMENTSOF(source->logged_unknown)];
+        bool first = !*logged;
+
+        *logged = true;
+        return first;
+}
+
+static void emit(Kernel *kernel, KernelEventKind kind, const Call *call, int error) {
+        EventSource *source = &kernel->events;
+        uint64_t now = kernel_now(kernel);
+        bool first = first_time(source, call);
+
+        if (first && call->id != SYSCALL_ID_UNKNOWN && !call->foreign)
+                kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_NOTICE,
+                                  "%s: %s", syscall_table[call->id].name,
+                                  kind == KERNEL_EVENT_REFUSED ? "refused" : "not implemented");
+        else if (first)
+                kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_NOTICE,
+                                  "system call %" PRId32 "%s: not implemented", call->number,
+                                  call->foreign ? " of a foreign ABI" : "");
+        if (first)
+                kernel_log_changed(kernel);
+
+        if (!ratelimit_take(&source->limit, now)) {
+                /* At most once a second, or telling of the flood would be one. */
+                if (now - source->report_ns >= NSEC_PER_SEC)
+                        event_report_dropped(kernel);
+                return;
+        }
+
+        kernel->host->ops->event(kernel->host, &(KernelEvent) {
+                .kind = kind,
+                .call = call,
+                .error = error,
+                .first = first,
+        });
+}
+
+void event_unimplemented(Kernel *kernel, const Call *call) {
+        emit(kernel, KERNEL_EVENT_UNIMPLEMENTED, call, 0);
+}
+
+void event_refused(Kernel *kernel, const Call *call, int error) {
+        emit(kernel, KERNEL_EVENT_REFUSED, call, error);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Events about system calls that a sandbox did not get: rate limited, because a guest can cause any number, and
+ * logged once per system call. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "syscall.h"
+#include "util/ratelimit.h"
+
+#define EVENT_RATE 100U   /* a second */
+#define EVENT_BURST 1000U
+
+typedef struct EventSource {
+        RateLimit limit;       /* not recorded: a restored sandbox starts with a full bucket */
+        uint64_t reported;     /* not recorded, as above: drops that were told of */
+        uint64_t report_ns;    /* not recorded: when drops were last told of */
+        bool logged[_SYSCALL_ID_MAX]; /* not recorded: the log says it again after a restore */
+        bool logged_unknown[1024];    /* the same for numbers without a row, one flag per number modulo */
+} EventSource;
+
+void event_source_init(EventSource *source, uint64_t now_ns);
+
+/* A call that nobody answers (error ENOSYS) or that a rule refuses. */
+void event_unimplemented(Kernel *kernel, const Call *call);
+void event_refused(Kernel *kernel, const Call *call, int error);
+
+/* Tells of events dropped since the last time, if there are any. */
+void event_report_dropped(Kernel *kernel);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+#include "util/macros.h"
+
+/* Cuts what is too long: the host's own strings never are, a profile's are checked. */
+static void set_name(char name[static ABI_UTS_LENGTH], const char *value) {
+        uts_name_set(name, value, MIN2(strlen(value), (size_t) ABI_UTS_LENGTH - 1));
+}
+
+int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
+        UTSNamespace *uts;
+        Kernel *kernel;
+        int r;
+
+        if (cpuset_is_empty(&config->cpus) || config->cpu_mask_size == 0 || config->cpu_mask_size > CPUSET_BYTES ||
+            config->cpu_mask_size % sizeof(uint64_t) != 0 || config->cpu_ids > CPUSET_MAX)
+                return -EINVAL;
+
+        kernel = calloc(1, sizeof(Kernel));
+        if (!kernel)
+                return -ENOMEM;
+
+        kernel->host = host;
+        kernel->boot_ns = host->ops->now(host);
+        strncpy(kernel->name, config->name, sizeof(kernel->name) - 1);
+        set_name(kernel->sysname, config->sysname);
+        set_name(kernel->release, config->release);
+        set_name(kernel->version, config->version);
+        set_name(kernel->machine, config->machine);
+        kernel->emulated_capabilities = config->emulated_capabilities;
+        kernel->cpus = config->cpus;
+        kernel->cpu_mask_size = config->cpu_mask_size;
+        kernel->cpu_ids = config->cpu_ids;
+        TAILQ_INIT(&kernel->parked);
+        uts_table_init(&kernel->uts);
+        event_source_init(&kernel->events, kernel->boot_ns);
+
+        kernel_log_init(&kernel->log, config->log_size);
+        kernel_log_printf(&kernel->log, 0, LOG_LEVEL_NOTICE, "%s version %s (sentryd %s) %s", kernel->sysname,
+                          kernel->release, config->version_string, kernel->version);
+
+        /* The host's inode is not known before the first process is there. */
+        r = uts_table_add(&kernel->uts, 0, NULL, &uts);
+        if (r < 0) {
+                kernel_free(kernel);
+                return r;
+        }
+        set_name(uts->nodename, config->hostname);
+        set_name(uts->domainname, config->domainname);
+        kernel->first_uts = uts;
+
+        *ret = kernel;
+        return 0;
+}
+
+Kernel *kernel_free(Kernel *kernel) {
+        ParkedCall *parked;
+
+        if (!kernel)
+                return NULL;
+
+        while ((parked = TAILQ_FIRST(&kernel->parked))) {
+                TAILQ_REMOVE(&kernel->parked, parked, link);
+                free(parked);
+        }
+        uts_table_done(&kernel->uts);
+        kernel_log_done(&kernel->log);
+        free(kernel);
+        return NULL;
+}
+
+void kernel_boot(Kernel *kernel, uint64_t uts_inode) {
+        char cpus[CPUSET_LIST_MAX];
+        HostSystemInfo info;
+        unsigned ours = 0;
+
+        kernel->first_uts->inode = uts_inode;
+
+        for (SyscallId id = 0; id < _SYSCALL_ID_MAX; id++)
+                if (syscall_row_is_ours(&syscall_table[id], 0))
+                        ours++;
+
+        cpuset_format(&kernel->cpus, cpus, sizeof(cpus));
+        kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_INFO,
+                          "Sandbox %s, host name %s", kernel->name, kernel->first_uts->nodename);
+        kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_INFO, "smp: %u CPUs (%s)",
+                          cpuset_count(&kernel->cpus), cpus);
+        if (kernel->host->ops->system_info(kernel->host, &info) >= 0)
+                kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_INFO,
+                                  "Memory: %" PRIu64 "K/%" PRIu64 "K available", info.free_ram / 1024,
+                                  info.total_ram / 1024);
+        kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_INFO,
+                          "seccomp: %u of %u system calls answered here, the others by the host", ours,
+                          (unsigned) _SYSCALL_ID_MAX);
+        kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_INFO, "Run init");
+        kernel_log_changed(kernel);
+}
+
+uint64_t kernel_now(Kernel *kernel) {
+        return kernel->host->ops->now(kernel->host);
+}
+
+uint64_t kernel_uptime_usec(Kernel *kernel) {
+        return (kernel_now(kernel) - kernel->boot_ns) / NSEC_PER_USEC;
+}
+
+bool kernel_capable(const Kernel *kernel, const Call *call, int capability) {
+        (void) call; /* all tasks of a sandbox are alike so far */
+        return kernel->emulated_capabilities & (UINT64_C(1) << capability);
+}
+
+int kernel_uts_of(Kernel *kernel, const Call *call, UTSNamespace **ret) {
+        UTSNamespace *ns;
+        uint64_t inode;
+        int r;
+
+        r = kernel->host->ops->task_namespace(kernel->host, call->tid, NAMESPACE_UTS, &inode);
+        if (r < 0)
+                return r;
+
+        ns = uts_table_find(&kernel->uts, inode);
+        if (!ns) {
+                r = uts_table_add(&kernel->uts, inode, kernel->first_uts, &ns);
+                if (r < 0)
+                        return r;
+        }
+
+        *ret = ns;
+        return 0;
+}
+
+void kernel_log_changed(Kernel *kernel) {
+        kernel_wake(kernel, &kernel->log_readers);
+}
+
+Verdict kernel_park(Kernel *kernel, const Call *call, WaitQueue *queue) {
+        ParkedCall *parked;
+
+        TAILQ_FOREACH(parked, &kernel->parked, link)
+                if (parked->call.cookie == call->cookie)
+                        return verdict_parked(); /* woken for nothing */
+
+        if (kernel->n_parked >= PARKED_CALLS_MAX)
+                return verdict_error(ENOMEM);
+        parked = calloc(1, sizeof(ParkedCall));
+        if (!parked)
+                return verdict_error(ENOMEM);
+
+        parked->call = *call;
+        parked->queue = queue;
+        TAILQ_INSERT_TAIL(&kernel->parked, parked, link);
+        kernel->n_parked++;
+        queue->n_waiting++;
+        return verdict_parked();
+}
+
+static void parked_remove(Kernel *kernel, ParkedCall *parked) {
+        TAILQ_REMOVE(&kernel->parked, parked, link);
+        kernel->n_parked--;
+        parked->queue->n_waiting--;
+        free(parked);
+}
+
+void kernel_wake(Kernel *kernel, WaitQueue *queue) {
+        ParkedCall *parked, *next;
+
+        if (queue->n_waiting == 0)
+                return;
+
+        for (parked = TAILQ_FIRST(&kernel->parked); parked; parked = next) {
+                Call call = parked->call;
+                Verdict verdict;
+
+                next = TAILQ_NEXT(parked, link);
+                if (parked->queue != queue)
+                        continue;
+
+                verdict = syscall_table[call.id].handler(kernel, &call);
+                if (verdict.kind == VERDICT_PARKED)
+                        continue;
+                parked_remove(kernel, parked);
+                kernel->host->ops->answer(kernel->host, &call, verdict);
+        }
+}
+
+bool kernel_unpark(Kernel *kernel, uint64_t cookie) {
+        ParkedCall *parked;
+
+        TAILQ_FOREACH(parked, &kernel->parked, link)
+                if (parked->call.cookie == cookie) {
+                        parked_remove(kernel, parked);
+                        return true;
+                }
+        return false;
+}
+
+void kernel_end(Kernel *kernel, int status) {
+        if (kernel->ended)
+                return;
+
+        kernel->ended = true;
+        kernel->host->ops->end(kernel->host, status & 0xff);
+}
+
+static int namespaces_record(Kernel *kernel, Record *record, uint64_t n_namespaces, uint64_t first_inode) {
+        UTSNamespace *ns, copy = {};
+        int r;
+
+        if (record->mode == RECORD_WRITE) {
+                LIST_FOREACH(ns, &kernel->uts.namespaces, link) {
+                        r = uts_namespace_record(ns, record);
+                        if (r < 0)
+                                return r;
+                }
+                return 0;
+        }
+
+        uts_table_done(&kernel->uts);
+        kernel->first_uts = NULL;
+        for (uint64_t i = 0; i < n_namespaces; i++) {
+                r = uts_namespace_record(&copy, record);
+                if (r < 0)
+                        return r;
+                r = uts_table_add(&kernel->uts, copy.inode, &copy, &ns);
+                if (r < 0)
+                        return r == -ENOMEM ? r : -EBADMSG;
+                if (copy.inode == first_inode)
+                        kernel->first_uts = ns;
+        }
+        return kernel->first_uts ? 0 : -EBADMSG;
+}
+
+int kernel_record(Kernel *kernel, Record *record) {
+        uint64_t n_namespaces = kernel->uts.n_namespaces, first_inode = 0;
+        int r;
+
+        if (record->mode == RECORD_WRITE)
+                first_inode = kernel->first_uts->inode;
+
+        record_begin(record, "kernel", 1);
+        record_string(record, "sysname", kernel->sysname, sizeof(kernel->sysname));
+        record_string(record, "release", kernel->release, sizeof(kernel->release));
+        record_string(record, "version", kernel->version, sizeof(kernel->version));
+        record_string(record, "machine", kernel->machine, sizeof(kernel->machine));
+        record_u64(record, "emulated-capabilities", &kernel->emulated_capabilities);
+        record_bytes(record, "cpus", kernel->cpus.words, sizeof(kernel->cpus.words));
+        record_u64(record, "uts-namespaces", &n_namespaces);
+        record_u64(record, "first-uts", &first_inode);
+        r = record_end(record);
+        if (r < 0)
+                return r;
+        if (cpuset_is_empty(&kernel->cpus))
+                return -EBADMSG;
+
+        r = namespaces_record(kernel, record, n_namespaces, first_inode);
+        if (r < 0)
+                return r;
+        return kernel_log_record(&kernel->log, record);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The Kernel object: one per sandbox, the root of all emulated state. Single-threaded: only the event loop of
+ * sentry-kernel calls into it. It owns what it points to, except the host. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "event.h"
+#include "host.h"
+#include "log/kernel-log.h"
+#include "ns/uts.h"
+#include "record.h"
+#include "syscall.h"
+
+#define PARKED_CALLS_MAX 1024U
+
+/* What a kernel is made of. Strings are copied. */
+typedef struct KernelConfig {
+        const char *name;     /* of the sandbox, for the log */
+        const char *sysname;  /* "Linux" */
+        const char *release, *version, *machine;
+        const char *hostname, *domainname;
+        CpuSet cpus;                    /* not empty: the host's CPUs that the sandbox may use */
+        uint32_t cpu_mask_size;         /* bytes that the host's sched_getaffinity(2) returns */
+        uint32_t cpu_ids;               /* how many CPU numbers an affinity mask must have room for */
+        uint64_t emulated_capabilities; /* bit per CAP_*: held against emulated objects */
+        uint32_t log_size;
+        const char *version_string;     /* of sentryd, for the log */
+} KernelConfig;
+
+/* Where calls wait for something to happen. Compared by address only. */
+typedef struct WaitQueue {
+        unsigned n_waiting; /* not recorded: a parked call is given back to its task before a save */
+} WaitQueue;
+
+/* A call whose handler returned PARKED: run again when its queue is woken. */
+typedef struct ParkedCall {
+        Call call;                     /* immutable */
+        WaitQueue *queue;              /* immutable */
+        TAILQ_ENTRY(ParkedCall) link;  /* owned by the kernel */
+} ParkedCall;
+
+typedef struct SyscallStatistics {
+        uint64_t n_calls;
+        uint64_t total_ns; /* from dispatch to verdict */
+} SyscallStatistics;
+
+struct Kernel {
+        Host *host;                       /* immutable; not owned, not recorded */
+        uint64_t boot_ns;                 /* immutable; not recorded: clocks are set up again on restore */
+
+        char name[65];                    /* immutable; not recorded: a restored sandbox may have another */
+        char sysname[ABI_UTS_LENGTH];     /* immutable, recorded, like the next three */
+        char release[ABI_UTS_LENGTH];
+        char version[ABI_UTS_LENGTH];
+        char machine[ABI_UTS_LENGTH];
+        uint64_t emulated_capabilities;   /* immutable, recorded */
+        CpuSet cpus;                      /* immutable, recorded */
+        uint32_t cpu_mask_size;           /* immutable; not recorded: the host's */
+        uint32_t cpu_ids;                 /* immutable; not recorded: the host's */
+
+        UTSTable uts;                     /* owned by ns/uts.c; recorded */
+        UTSNamespace *first_uts;          /* in uts, once the sandbox has booted; recorded by its inode */
+        KernelLog log;                    /* owned by log/kernel-log.c; recorded */
+        WaitQueue log_readers;            /* SYSLOG_ACTION_READ waits here; not recorded */
+
+        EventSource events;               /* owned by event.c */
+        TAILQ_HEAD(, ParkedCall) parked;  /* owned; not recorded: parked calls restart */
+        unsigned n_parked;
+        SyscallStatistics statistics[_SYSCALL_ID_MAX]; /* written by dispatch; not recorded */
+        SyscallStatistics statistics_unknown;
+        bool ended;                       /* kernel_end() was called; not recorded: such a sandbox is not saved */
+};
+
+/* A kernel that waits for its first process. Returns 0, -EINVAL for a configuration that cannot be, -ENOMEM. */
+int kernel_new(const KernelConfig *config, Host *host, Kernel **ret);
+Kernel *kernel_free(Kernel *kernel);
+static inline void kernel_freep(Kernel **kernel) { kernel_free(*kernel); }
+
+/* The first process starts: the first namespaces get their identity, the inode of the UTS namespace, and the log
+ * its boot lines. */
+void kernel_boot(Kernel *kernel, uint64_t uts_inode);
+
+/* Nanoseconds of the host's monotonic clock, and microseconds since the kernel was made. */
+uint64_t kernel_now(Kernel *kernel);
+uint64_t kernel_uptime_usec(Kernel *kernel);
+
+/* Whether the caller holds a capability (CAP_*) against objects of the emulated kernel. */
+bool kernel_capable(const Kernel *kernel, const Call *call, int capability);
+
+/* The UTS namespace of the calling task. 0 or -ESRCH. */
+int kernel_uts_of(Kernel *kernel, const Call *call, UTSNamespace **ret);
+
+/* Something was added to the log: readers that wait get it. */
+void kernel_log_changed(Kernel *kernel);
+
+/* Parks a call until its queue is woken; the handler then runs again from the start. Returns PARKED, or an
+ * error when too many are parked. */
+Verdict kernel_park(Kernel *kernel, const Call *call, WaitQueue *queue);
+void kernel_wake(Kernel *kernel, WaitQueue *queue);
+/* Forgets a parked call, because its task died or a signal ends its wait. True when it was parked. */
+bool kernel_unpark(Kernel *kernel, uint64_t cookie);
+
+/* Ends the sandbox with an exit status. The first one holds. */
+void kernel_end(Kernel *kernel, int status);
+
+/* Visits everything that is recorded. Reading wants a kernel fresh from kernel_new(). */
+int kernel_record(Kernel *kernel, Record *record);
