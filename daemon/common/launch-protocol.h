@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What is said on a launch socket: a SOCK_SEQPACKET pair between the launcher (the waiting parent and the
+ * process that becomes the confined program share one end) and sentry-kernel. The manager makes the pair and
+ * takes no part in it.
+ *
+ * The launch of a process:
+ *   program → kernel   LISTENER with the descriptors of LaunchFd; SCM_CREDENTIALS names the process
+ *   kernel → program   GO (value 0), or REFUSED (value: errno); the program then execs
+ *   parent → kernel    EXITED (value: wait status) once it has reaped the program
+ *   kernel → parent    STATUS (value: exit code), when the emulated kernel decided the status (kill, reboot);
+ *                      it precedes the death of the program
+ *   kernel → parent    BYE, the answer to EXITED: everyone who has to know knows
+ * The kernel treats end-of-file without EXITED as the death of the launcher and ends what it launched. The
+ * launcher treats it as the death of sentry-kernel and ends the program. */
+
+#include <stdint.h>
+
+#define LAUNCH_PROTOCOL_VERSION 1U
+
+typedef enum LaunchType {
+        LAUNCH_LISTENER = 1,
+        LAUNCH_GO,
+        LAUNCH_REFUSED,
+        LAUNCH_EXITED,
+        LAUNCH_STATUS,
+        LAUNCH_BYE,
+} LaunchType;
+
+/* The descriptors that come with LISTENER, in this order. */
+typedef enum LaunchFd {
+        LAUNCH_FD_LISTENER, /* of the seccomp filter */
+        LAUNCH_FD_PROC,     /* O_PATH on the sandbox's own /proc */
+        LAUNCH_FD_USER_NS,  /* the namespaces of the program. The launcher passes them, because nobody may */
+        LAUNCH_FD_PID_NS,   /* look into a process that has not exec'ed in the sandbox yet */
+        LAUNCH_FD_UTS_NS,
+        _LAUNCH_FD_MAX,
+} LaunchFd;
+
+typedef struct LaunchMessage {
+        uint32_t version; /* LAUNCH_PROTOCOL_VERSION */
+        uint32_t type;    /* LaunchType */
+        int32_t value;
+        uint32_t reserved; /* 0 */
+} LaunchMessage;

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+noinst_LIBRARIES += libcommon.a
+libcommon_a_SOURCES = \
+	daemon/common/bus-util.c \
+	daemon/common/bus-util.h \
+	daemon/common/launch-protocol.h \
+	daemon/common/log.c \
+	daemon/common/log.h \
+	daemon/common/profile-internal.h \
+	daemon/common/profile-load.c \
+	daemon/common/profile-locate.c \
+	daemon/common/profile-locate.h \
+	daemon/common/profile-mounts.c \
+	daemon/common/profile-parse.c \
+	daemon/common/profile-schema.c \
+	daemon/common/profile-values.c \
+	daemon/common/profile.c \
+	daemon/common/profile.h \
+	daemon/common/util.c \
+	daemon/common/util.h
+libcommon_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Profiles: what a sandbox is made of. JSON in the OCI runtime specification's shape where it has the key,
+ * the rest under "sentry" (sentryd-profile(5)). Hostile input: every size, depth and count is limited. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include <json-c/json.h>
+
+#define PROFILE_TEXT_MAX (256U * 1024U) /* bytes of one profile file or document */
+#define PROFILE_EXTENDS_MAX 8U          /* how long a chain of "extends" may be */
+#define PROFILE_MOUNTS_MAX 256U
+#define PROFILE_ENV_MAX 4096U
+
+typedef enum ProfileMountType {
+        PROFILE_MOUNT_BIND,
+        PROFILE_MOUNT_TMPFS,
+        PROFILE_MOUNT_PROC,
+        PROFILE_MOUNT_DEV,    /* a tmpfs with the harmless devices, fd, std*, pts, shm, ptmx */
+        PROFILE_MOUNT_DEVPTS,
+        PROFILE_MOUNT_MQUEUE,
+        _PROFILE_MOUNT_TYPE_MAX,
+} ProfileMountType;
+
+typedef struct ProfileMount {
+        ProfileMountType type;
+        char *destination; /* absolute, normalized */
+        char *source;      /* BIND: absolute, normalized */
+        bool read_only, nosuid, nodev, noexec, recursive; /* nosuid and nodev are always true in effect */
+        char *data;        /* options for the file system (mode=, size=, nr_inodes=), comma-separated, or NULL */
+} ProfileMount;
+
+typedef struct ProfileRlimit {
+        int resource; /* RLIMIT_* */
+        struct rlimit limit;
+} ProfileRlimit;
+
+typedef enum ProfileNetwork {
+        PROFILE_NETWORK_NONE,    /* a network namespace with nothing up */
+        PROFILE_NETWORK_PRIVATE, /* with loopback up */
+        PROFILE_NETWORK_HOST,
+        _PROFILE_NETWORK_MAX,
+} ProfileNetwork;
+
+/* A profile, resolved (extends and overrides applied) and checked. All fields immutable after parsing. */
+typedef struct Profile {
+        char *hostname, *domainname;
+        char *root_path;
+        bool root_read_only;
+        char *cwd; /* or NULL */
+        char **env;   /* K=V, NULL-terminated, never NULL */
+        char **unsetenv; /* names, NULL-terminated, never NULL */
+        bool clear_env;
+        uint64_t capabilities;          /* bit per CAP_*: kept natively inside the sandbox */
+        uint64_t emulated_capabilities; /* bit per CAP_*: held against objects of the emulated kernel */
+        ProfileRlimit *rlimits;
+        size_t n_rlimits;
+        ProfileMount *mounts; /* in order */
+        size_t n_mounts;
+        int namespaces; /* CLONE_NEW* the sandbox gets of its own, after "pid" and "network" are applied */
+        bool pid_host;
+        ProfileNetwork network;
+        char *kernel_release, *kernel_version; /* or NULL: the host's */
+        char *cpus; /* list as in cpuset(7) ("0-3,5"), or NULL */
+        unsigned n_cpus; /* > 0: the first so many of the allowed ones; cpus is NULL then */
+        uint32_t log_size; /* bytes of the sandbox's kernel log */
+        char *description; /* or NULL */
+} Profile;
+
+Profile *profile_free(Profile *profile);
+static inline void profile_freep(Profile **profile) { profile_free(*profile); }
+
+/* One thing wrong in a profile. */
+typedef struct ProfileProblem {
+        char *file;    /* as the caller named it */
+        unsigned line; /* from 1; 0: not known (a document without a file) */
+        char *key;     /* path of the key: "sentry.network", "mounts[2].type"; "" for syntax errors */
+        char *message; /* the value seen, the values allowed, what to do */
+} ProfileProblem;
+
+typedef struct ProfileProblems {
+        ProfileProblem *items; /* at most 64 are kept */
+        size_t n_items;
+} ProfileProblems;
+
+void profile_problems_done(ProfileProblems *problems);
+/* "file:line: key: message" lines, one per problem; the caller frees. NULL only without memory. */
+char *profile_problems_to_string(const ProfileProblems *problems);
+
+/* Where profiles lie, first wins: $SENTRYD_PROFILE_PATH (colon-separated) alone when it is set and the process
+ * is not privileged by setuid; else, when with_user, $XDG_CONFIG_HOME/sentryd/profiles; SYSCONFDIR/sentryd/profiles;
+ * the data directory's (that beside an uninstalled binary when there is one). NULL-terminated; the caller frees. */
+int profile_search_path(bool with_user, char ***ret);
+
+/* Finds NAME.json in search_path. -ENOENT if there is none, -EINVAL for a name that is none. */
+int profile_find(char *const *search_path, const char *name, char **ret_file);
+
+/* Loads a profile by name, follows "extends", merges overrides (JSON text, or NULL) on top, checks everything.
+ * Returns 0 and the merged document (a JSON text of its own that profile_parse() takes back), or -ENOENT when a
+ * profile or one that it extends is missing, -EBADMSG when something is wrong with one; problems say what. */
+int profile_load(char *const *search_path, const char *name, const char *overrides, char **ret_document,
+                 ProfileProblems *ret_problems);
+
+/* Checks a whole text as `profile check FILE` does: syntax, keys, types, values, without following "extends".
+ * 0 or -EBADMSG. */
+int profile_check(const char *text, const char *file, ProfileProblems *ret_problems);
+
+/* Makes a Profile of a resolved document. -EBADMSG with problems when it is not valid. */
+int profile_parse(const char *document, Profile **ret, ProfileProblems *ret_problems);
+
+/* Lists all profiles of the search path: name, file, description (may be NULL) triples, sorted by name. */
+typedef struct ProfileListing {
+        char *name, *file, *description;
+} ProfileListing;
+int profile_list(char *const *search_path, ProfileListing **ret, size_t *ret_n);
+ProfileListing *profile_listing_free(ProfileListing *listing, size_t n);
