@@ -59,6 +59,8 @@ typedef struct HostOps {
         int (*task_find)(Host *host, const Call *call, GuestPid pid, HostTid *ret);
         /* Identity of a namespace of a task: its inode on the host. */
         int (*task_namespace)(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret_inode);
+        /* personality(2) of a task. */
+        int (*task_personality)(Host *host, HostTid tid, uint32_t *ret);
         int (*task_get_affinity)(Host *host, HostTid tid, CpuSet *ret);
         int (*task_set_affinity)(Host *host, HostTid tid, const CpuSet *set);
 

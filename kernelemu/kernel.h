@@ -62,6 +62,8 @@ struct Kernel {
         uint32_t cpu_mask_size;           /* immutable; not recorded: the host's */
         uint32_t cpu_ids;                 /* immutable; not recorded: the host's */
 
+        bool personalities;               /* a task has asked for a personality that changes uname(2); not
+                                           * recorded: personalities are the tasks' own */
         UTSTable uts;                     /* owned by ns/uts.c; recorded */
         UTSNamespace *first_uts;          /* in uts, once the sandbox has booted; recorded by its inode */
         KernelLog log;                    /* owned by log/kernel-log.c; recorded */

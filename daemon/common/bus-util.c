@@ -36,7 +36,8 @@ int bus_peer_new(int fd, bool server, const char *description, sd_bus **ret) {
         if (r < 0)
                 return r;
 
-        /* sd-event's end would flush the queue with poll() and no deadline: a peer that does not read would hold us. */
+        /* sd-event's end would flush the queue with poll() and no deadline: a peer that does not read would hold
+         * us. */
         r = sd_bus_set_close_on_exit(bus, 0);
         if (r < 0)
                 return r;
@@ -88,8 +89,8 @@ int bus_reply_forward(sd_bus_message *call, sd_bus_message *reply) {
         if (r == -ENOMSG || r == -EINVAL)
                 return sd_bus_reply_method_errorf(
                                 call, BUS_ERROR_KERNEL_FAILED,
-                                "sentry-kernel answered %s() with \"%s\", which is not what that method returns: is it "
-                                "of another version than sentryd? Kill the sandbox and start it again.",
+                                "sentry-kernel answered %s() with \"%s\", which is not what that method returns: is "
+                                "it of another version than sentryd? Kill the sandbox and start it again.",
                                 sd_bus_message_get_member(call), sd_bus_message_get_signature(reply, true));
         return r;
 }
@@ -108,6 +109,15 @@ int bus_signal_forward(sd_bus *bus, const char *path, sd_bus_message *signal) {
                 return r;
 
         return sd_bus_send(bus, m, NULL);
+}
+
+char *bus_text(char *text) {
+        size_t size = strlen(text), bad;
+
+        for (size_t i = 0; (bad = utf8_valid_length(text + i, size - i)) < size - i; i += bad + 1)
+                text[i + bad] = '?';
+
+        return text;
 }
 
 const char *bus_error_message(const sd_bus_error *e, int error) {

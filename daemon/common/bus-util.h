@@ -53,6 +53,10 @@ int bus_reply_forward(sd_bus_message *call, sd_bus_message *reply);
 /* Sends a signal with the interface, member and body of `signal` from path on bus. */
 int bus_signal_forward(sd_bus *bus, const char *path, sd_bus_message *signal);
 
+/* Makes text fit for a message: what is not UTF-8 becomes '?'. (A bus daemon closes the connection of who sends other
+ * bytes, and sd-bus does not look.) Returns text. */
+char *bus_text(char *text);
+
 /* What to tell a person about a failed call: the error's message, else its name, else strerror(error). Valid as long
  * as the error is. */
 const char *bus_error_message(const sd_bus_error *e, int error);

@@ -3,9 +3,7 @@
 /* Calls about processes whose interesting cases the filter sends here. */
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <sys/personality.h>
 
 #include "kernel.h"
 
@@ -16,13 +14,11 @@ SYSCALL_DEFINE2(clone3, GuestAddr, arguments, uint64_t, size) {
         return verdict_error(ENOSYS);
 }
 
-/* personality(2): what changes the answers of uname(2) is refused. The emulated names would not follow it, and
- * the 32-bit programs it is for do not run in a sandbox anyway. */
+/* personality(2): the host keeps it, also over fork and exec. Those that change what uname(2) says come by here, so
+ * that it need not ask for the caller's each time as long as nobody has one. */
 SYSCALL_DEFINE1(personality, uint32_t, persona) {
-        bool changes_uname = (persona & UNAME26) || (persona & PER_MASK) == PER_LINUX32;
-
-        if (persona == UINT32_MAX /* only asks */ || !changes_uname)
-                return verdict_continue();
-        event_refused(kernel, call, EINVAL);
-        return verdict_error(EINVAL);
+        (void) call;
+        if (persona != UINT32_MAX) /* that only asks */
+                kernel->personalities = true;
+        return verdict_continue();
 }

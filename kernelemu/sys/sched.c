@@ -15,8 +15,8 @@ SYSCALL_DEFINE3(sched_getaffinity, GuestPid, pid, uint32_t, size, GuestAddr, add
         size_t n;
         int r;
 
-        /* In 64 bits: the kernel's own product wraps in 32 for sizes nobody means. */
-        if ((uint64_t) size * 8 < kernel->cpu_ids || size % sizeof(uint64_t) != 0)
+        /* The product wraps in 32 bits, as it does in Linux. */
+        if (size * 8 < kernel->cpu_ids || size % sizeof(uint64_t) != 0)
                 return verdict_error(EINVAL);
 
         r = kernel->host->ops->task_find(kernel->host, call, pid, &tid);

@@ -70,9 +70,11 @@ static Verdict log_read_all(Kernel *kernel, const Call *call, GuestAddr address,
         n = kernel_log_read_all(&kernel->log, buffer, size);
         r = kernel->host->ops->memory_write(kernel->host, call, address, buffer, n);
         free(buffer);
+        if (r < 0)
+                return verdict_error(r);
         if (clear)
                 kernel_log_clear(&kernel->log);
-        return r < 0 ? verdict_error(r) : verdict_value((int64_t) n);
+        return verdict_value((int64_t) n);
 }
 
 SYSCALL_DEFINE3(syslog, int32_t, type, GuestAddr, address, int32_t, length) {

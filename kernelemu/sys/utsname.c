@@ -4,9 +4,46 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/personality.h>
 
 #include "kernel.h"
+
+/* UNAME26, for programs that cannot read a first number above 2: 4.x and later are 2.6.60+x there. What
+ * follows the numbers stays. */
+static void release_as_26(char release[static ABI_UTS_LENGTH]) {
+        char old[ABI_UTS_LENGTH];
+        unsigned minor = 0, dots = 0;
+        const char *rest = old, *p;
+
+        memcpy(old, release, sizeof(old));
+        p = strchr(old, '.');
+        if (p)
+                (void) sscanf(p, ".%u", &minor);
+        for (; *rest; rest++)
+                if ((*rest == '.' && ++dots >= 3) || (*rest != '.' && (*rest < '0' || *rest > '9')))
+                        break;
+        memset(release, 0, ABI_UTS_LENGTH);
+        (void) snprintf(release, ABI_UTS_LENGTH, "2.6.%u%.48s", minor + 60, rest);
+}
+
+static int apply_personality(Kernel *kernel, const Call *call, AbiUtsname *names) {
+        uint32_t persona;
+        int r;
+
+        if (!kernel->personalities)
+                return 0;
+        r = kernel->host->ops->task_personality(kernel->host, call->tid, &persona);
+        if (r < 0)
+                return r;
+
+        if (persona & UNAME26)
+                release_as_26(names->release);
+        if ((persona & PER_MASK) == PER_LINUX32 && strcmp(names->machine, "x86_64") == 0)
+                (void) snprintf(names->machine, sizeof(names->machine), "i686");
+        return 0;
+}
 
 SYSCALL_DEFINE1(uname, GuestAddr, buffer) {
         UTSNamespace *uts;
@@ -24,6 +61,9 @@ SYSCALL_DEFINE1(uname, GuestAddr, buffer) {
         memcpy(names.machine, kernel->machine, sizeof(names.machine));
         memcpy(names.domainname, uts->domainname, sizeof(names.domainname));
 
+        r = apply_personality(kernel, call, &names);
+        if (r < 0)
+                return verdict_error(r);
         r = kernel->host->ops->memory_write(kernel->host, call, buffer, &names, sizeof(names));
         return r < 0 ? verdict_error(r) : verdict_value(0);
 }

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* From a fresh fork to the confined program. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "filter.h"
+#include "isolate.h"
+#include "launch-protocol.h"
+#include "mount-tree.h"
+#include "mounts.h"
+#include "program.h"
+#include "util.h"
+
+#define GO_TIMEOUT_MSEC 30000
+
+/* Ends with the parent: not a moment without it. */
+static int follow_parent(const LaunchChild *child, LaunchFailure *failure) {
+        struct pollfd parent = { .fd = child->status_fd };
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                return failure_set(failure, errno, NULL, "cannot follow the launcher into death");
+
+        /* It may be gone already: then nobody reads our pipe. */
+        if (poll(&parent, 1, 0) > 0 && (parent.revents & POLLERR))
+                return failure_set(failure, 0, NULL, "the launcher is gone");
+        return 0;
+}
+
+/* The sandbox's own /proc, by which sentry-kernel finds its tasks: one of another PID namespace numbers them
+ * otherwise. */
+static int open_proc(int root, int *ret, LaunchFailure *failure) {
+        _cleanup_close_ int fd = -EBADF;
+        struct statfs fs;
+        char self[16];
+        ssize_t n;
+        int r, pid;
+
+        r = open_in_root(root, "/proc", O_DIRECTORY, &fd);
+        if (r >= 0 && fstatfs(fd, &fs) < 0)
+                r = -errno;
+        if (r >= 0 && fs.f_type == PROC_SUPER_MAGIC) {
+                n = readlinkat(fd, "self", self, sizeof(self) - 1);
+                self[n > 0 ? n : 0] = '\0';
+                if (safe_atoi(self, &pid) >= 0 && pid == getpid()) {
+                        *ret = TAKE_FD(fd);
+                        return 0;
+                }
+        }
+
+        return failure_set(failure, r, "Have a mount {\"destination\": \"/proc\", \"type\": \"proc\"} in the profile.",
+                           "the sandbox has no /proc of its own");
+}
+
+/* What goes to sentry-kernel, apart from the listener, which is not there yet. */
+static int open_handles(int root, int ret[static _LAUNCH_FD_MAX], LaunchFailure *failure) {
+        static const struct {
+                LaunchFd index;
+                const char *path;
+        } namespaces[] = {
+                { LAUNCH_FD_USER_NS, "self/ns/user" },
+                { LAUNCH_FD_PID_NS, "self/ns/pid" },
+                { LAUNCH_FD_UTS_NS, "self/ns/uts" },
+        };
+        int r;
+
+        r = open_proc(root, &ret[LAUNCH_FD_PROC], failure);
+        if (r < 0)
+                return r;
+
+        for (size_t i = 0; i < ELEMENTSOF(namespaces); i++) {
+                int fd = openat(ret[LAUNCH_FD_PROC], namespaces[i].path, O_RDONLY | O_CLOEXEC);
+
+                if (fd < 0)
+                        return failure_set(failure, errno, NULL, "cannot open /proc/%s", namespaces[i].path);
+                ret[namespaces[i].index] = fd;
+        }
+        return 0;
+}
+
+/* From here on no call may be made that the filter of the sandbox notifies: nobody answers it yet. */
+static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_MAX], pid_t pid,
+                     LaunchFailure *failure) {
+        LaunchMessage message = { .version = LAUNCH_PROTOCOL_VERSION, .type = LAUNCH_LISTENER };
+        const size_t fds_size = _LAUNCH_FD_MAX * sizeof(int);
+        struct ucred credentials = { .pid = pid, .uid = getuid(), .gid = getgid() };
+        union {
+                char buffer[CMSG_SPACE(_LAUNCH_FD_MAX * sizeof(int)) + CMSG_SPACE(sizeof(credentials))];
+                struct cmsghdr align;
+        } control = {};
+        struct iovec iov = { &message, sizeof(message) };
+        struct msghdr header = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = control.buffer,
+                .msg_controllen = sizeof(control.buffer),
+        };
+        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+
+        cmsg->cmsg_level = SOL_SOCKET;
+        cmsg->cmsg_type = SCM_RIGHTS;
+        cmsg->cmsg_len = CMSG_LEN(fds_size);
+        memcpy(CMSG_DATA(cmsg), fds, fds_size);
+
+        cmsg = CMSG_NXTHDR(&header, cmsg);
+        cmsg->cmsg_level = SOL_SOCKET;
+        cmsg->cmsg_type = SCM_CREDENTIALS;
+        cmsg->cmsg_len = CMSG_LEN(sizeof(credentials));
+        memcpy(CMSG_DATA(cmsg), &credentials, sizeof(credentials));
+
+        if (sendmsg(child->request->launch_fd, &header, MSG_NOSIGNAL) < 0)
+                return failure_set(failure, errno, NULL, "cannot hand the sandbox over to sentry-kernel");
+        return 0;
+}
+
+static int wait_for_go(const LaunchChild *child, LaunchFailure *failure) {
+        struct pollfd kernel = { .fd = child->request->launch_fd, .events = POLLIN };
+        LaunchMessage message;
+        ssize_t n;
+        int r;
+
+        do
+                r = poll(&kernel, 1, GO_TIMEOUT_MSEC);
+        while (r < 0 && errno == EINTR); /* a signal that the program will have to deal with */
+        if (r < 0)
+                return failure_set(failure, errno, NULL, "cannot wait for sentry-kernel");
+        if (r == 0)
+                return failure_set(failure, ETIMEDOUT, NULL, "sentry-kernel did not take over the sandbox");
+
+        n = recv(child->request->launch_fd, &message, sizeof(message), MSG_DONTWAIT);
+        if (n < 0)
+                return failure_set(failure, errno, NULL, "cannot hear from sentry-kernel");
+        if (n == 0)
+                return failure_set(failure, 0, "Its log says why.",
+                                   "sentry-kernel died before the program could start");
+        if (n != sizeof(message) || message.version != LAUNCH_PROTOCOL_VERSION)
+                return failure_set(failure, EPROTO, "After an upgrade, start the sandbox anew.",
+                                   "sentry-kernel is of another version than sentryctl");
+        if (message.type == LAUNCH_REFUSED)
+                return failure_set(failure, message.value, "Its log says why.", "sentry-kernel refused the program");
+        if (message.type != LAUNCH_GO)
+                return failure_set(failure, EPROTO, NULL, "sentry-kernel said something out of turn (%u)",
+                                   message.type);
+        return 0;
+}
+
+static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
+        const LaunchRequest *request = child->request;
+        _cleanup_(filter_programs_done) FilterPrograms filter = {};
+        _cleanup_close_ int root = -EBADF;
+        int handles[_LAUNCH_FD_MAX]; /* close-on-exec all, and at a failure this process ends */
+        _cleanup_(program_done) Program program = {};
+        pid_t pid = getpid();
+        int r;
+
+        /* In the namespaces of others we can be seen from now on, or from the start: none of them may open
+         * /proc/PID/exe, which is still the launcher, or reach into our memory. Exec ends this. */
+        if (prctl(PR_SET_DUMPABLE, 0) < 0)
+                return failure_set(failure, errno, NULL, "cannot close the launcher to other processes");
+        r = follow_parent(child, failure);
+        if (r < 0)
+                return r;
+
+        if (request->init_pidfd >= 0)
+                r = isolate_join_mounts(request->init_pidfd, failure);
+        else {
+                r = isolate_new_child(request->profile, failure);
+                if (r >= 0)
+                        r = mounts_apply(request->profile, failure);
+        }
+        if (r < 0)
+                return r;
+
+        root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root < 0)
+                return failure_set(failure, errno, NULL, "cannot open the root directory of the sandbox");
+        r = open_handles(root, handles, failure);
+        if (r < 0)
+                return r;
+        r = program_enter_cwd(request, child->caller_cwd, root, failure);
+        if (r < 0)
+                return r;
+        root = safe_close(root);
+        r = program_prepare(request, &program, failure);
+        if (r < 0)
+                return r;
+
+        r = filter_receive(child->filter_fd, &filter);
+        if (r < 0)
+                return r == -ENODATA ? r : failure_set(failure, r, NULL, "cannot receive the seccomp filter");
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return failure_set(failure, errno, NULL, "cannot set no_new_privs");
+        r = isolate_scope(request->profile, failure);
+        if (r < 0)
+                return r;
+        r = isolate_capabilities(request->profile->capabilities, failure);
+        if (r < 0)
+                return r;
+        r = program_set_rlimits(request->profile, failure);
+        if (r < 0)
+                return r;
+        r = follow_parent(child, failure); /* a change of credentials may have made the kernel forget */
+        if (r < 0)
+                return r;
+
+        if (sigaction(SIGCHLD, &child->child_action, NULL) < 0 ||
+            sigprocmask(SIG_SETMASK, &child->signal_mask, NULL) < 0)
+                return failure_set(failure, errno, NULL, "cannot restore the signal mask");
+
+        r = filter_install(&filter, &handles[LAUNCH_FD_LISTENER], failure);
+        if (r < 0)
+                return r;
+        r = hand_over(child, handles, pid, failure);
+        if (r < 0)
+                return r;
+        /* The listener ends with sentry-kernel only when we do not hold it too. */
+        safe_close(handles[LAUNCH_FD_LISTENER]);
+
+        r = wait_for_go(child, failure);
+        if (r < 0)
+                return r;
+        return program_exec(&program, failure);
+}
+
+void child_run(const LaunchChild *child) {
+        LaunchFailure failure = {};
+
+        (void) confine_and_exec(child, &failure);
+
+        /* Without a failure of ours it is the parent's, who knows about it; so it does when the pipe is closed. */
+        if (failure.code == 0 || write(child->status_fd, &failure, sizeof(failure)) < 0)
+                _exit(LAUNCH_EXIT_FAILURE);
+        _exit(failure.code);
+}

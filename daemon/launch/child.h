@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The process that becomes the confined program. */
+
+#include <signal.h>
+
+#include "launch.h"
+
+typedef struct LaunchChild {
+        const LaunchRequest *request;
+        const char *caller_cwd;            /* or NULL */
+        int status_fd;                     /* pipe to the parent for a LaunchFailure; closes with exec */
+        int filter_fd;                     /* socket that the filter's programs come over */
+        sigset_t signal_mask;              /* what the program shall inherit */
+        struct sigaction child_action;     /* the same, for SIGCHLD */
+} LaunchChild;
+
+/* Goes behind its walls, hands the listener over, waits for permission, execs. All signals are blocked when it
+ * is called. */
+_Noreturn void child_run(const LaunchChild *child);

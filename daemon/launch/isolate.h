@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Namespaces, capabilities and scopes: what the kernel itself keeps apart. */
+
+#include <stdint.h>
+
+#include "failure.h"
+#include "profile.h"
+
+/* The waiting parent enters a user namespace of its own, where its uid and gid mean what they mean outside and
+ * nobody else exists; its next child is the first process of a PID namespace, and of a time namespace whose
+ * clocks start at zero, if the profile has them. Needs to be dumpable. */
+int isolate_new(const Profile *profile, LaunchFailure *failure);
+/* That child makes the others, except the mount namespace: a network namespace takes a while, in which the parent
+ * has other things to do. Sets the names, and loopback up. */
+int isolate_new_child(const Profile *profile, LaunchFailure *failure);
+
+/* The waiting parent joins the namespaces that the process behind init_pidfd has of its own, except the mount
+ * namespace, and becomes the user that the sandbox's user namespace knows. */
+int isolate_join(int init_pidfd, LaunchFailure *failure);
+/* Its child joins the mount namespace: root and working directory are then the sandbox's. */
+int isolate_join_mounts(int init_pidfd, LaunchFailure *failure);
+
+/* Where the PID or network namespace is the host's, signals and abstract sockets are kept inside by Landlock. */
+int isolate_scope(const Profile *profile, LaunchFailure *failure);
+
+/* Keeps these capabilities (bit per CAP_*), also over exec, and gives up the others for good. */
+int isolate_capabilities(uint64_t keep, LaunchFailure *failure);

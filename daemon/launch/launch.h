@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* From a profile to a confined process. The caller is single-threaded and becomes the waiting parent. */
+
+#include <sys/types.h>
+
+#include "profile.h"
+
+typedef struct LaunchRequest {
+        const Profile *profile; /* whole and valid */
+        const char *name;       /* of the sandbox, for messages */
+        char *const *argv;      /* the program; argv[0] is looked up in PATH inside the sandbox */
+        char *const *envp;      /* the environment to start from; the profile's is applied on top */
+        int launch_fd;          /* the launch socket; stays the caller's */
+        int init_pidfd;         /* -1: make a new sandbox. Else join the one whose init this is (exec) */
+        const char *cwd;        /* directory to start in, or NULL: the profile's, else the caller's if it exists
+                                 * inside, else / */
+} LaunchRequest;
+
+/* Runs the program and waits for its end: passes signals on, tells sentry-kernel. Returns the exit status that
+ * a shell expects (0-255; 128+n for a signal; 125, 126, 127 after an error message on stderr). Afterwards the
+ * caller is in the sandbox's user namespace without capabilities, and its own children's PID namespace is dead: all it
+ * can do is to exit. */
+int launch_run(const LaunchRequest *request);

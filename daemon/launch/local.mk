@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+noinst_LIBRARIES += liblaunch.a
+liblaunch_a_SOURCES = \
+	daemon/launch/child.c \
+	daemon/launch/child.h \
+	daemon/launch/failure.c \
+	daemon/launch/failure.h \
+	daemon/launch/filter.c \
+	daemon/launch/filter.h \
+	daemon/launch/isolate.c \
+	daemon/launch/isolate.h \
+	daemon/launch/launch.c \
+	daemon/launch/launch.h \
+	daemon/launch/mount-dev.c \
+	daemon/launch/mount-tree.c \
+	daemon/launch/mount-tree.h \
+	daemon/launch/mounts-internal.h \
+	daemon/launch/mounts.c \
+	daemon/launch/mounts.h \
+	daemon/launch/program.c \
+	daemon/launch/program.h \
+	daemon/launch/wait.c \
+	daemon/launch/wait.h
+liblaunch_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
