@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "launch-protocol.h"
+#include "log.h"
+#include "sentry.h"
+#include "tasks.h"
+#include "util.h"
+
+/* ioctl_nsfs(2), since Linux 6.11; not in older headers. */
+#ifndef NS_GET_PID_FROM_PIDNS
+#define NS_GET_PID_FROM_PIDNS _IOR(0xb7, 0x6, int)
+#endif
+
+/* Counting the threads of a sandbox costs its number of processes. When that takes long, the result holds for a
+ * multiple of the time it took, so that a guest that asks all the time does not keep us counting. */
+#define TASK_COUNT_LONG_NS (2 * UINT64_C(1000000))
+#define TASK_COUNT_FACTOR 10U
+
+static HostSeccomp *from_host(Host *host) {
+        return (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
+}
+
+int host_error_to_guest(int error) {
+        /* Host and guest are of one architecture, so numbers agree. What must not get through is what only
+         * the inside of a kernel knows: a guest would see -512 as a result. */
+        if (error >= 0)
+                return 0;
+        return error > -512 ? error : -EIO;
+}
+
+static uint64_t now(Host *host) {
+        struct timespec ts;
+
+        (void) host;
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * 1000000000U + (uint64_t) ts.tv_nsec;
+}
+
+/* process_vm_readv(2) and process_vm_writev(2) go by the protections of the guest's own mappings; a write to
+ * /proc/PID/mem would go through read-only ones and answer success where EFAULT is right. */
+static int copied(ssize_t n, size_t size, const Call *call) {
+        if (n == (ssize_t) size)
+                return 0;
+        if (n >= 0 || errno == EFAULT)
+                return -EFAULT;
+        if (errno == ESRCH)
+                return -ESRCH;
+
+        /* A program that its own user cannot read runs outside the reach of the owner of the sandbox. */
+        log_warning("cannot reach the memory of task %" PRId32 ": %s", call->tid, strerror(errno));
+        return -EFAULT;
+}
+
+static int memory_read(Host *host, const Call *call, GuestAddr address, void *buffer, size_t size) {
+        struct iovec local = { .iov_base = buffer, .iov_len = size };
+        struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = size };
+        HostSeccomp *h = from_host(host);
+        int r;
+
+        if (size == 0)
+                return 0;
+        r = copied(process_vm_readv(call->tid, &local, 1, &remote, 1, 0), size, call);
+        if (r < 0)
+                return r;
+        /* Only now it is certain that these were the caller's bytes and not those of a task that was given
+         * the same id. */
+        return notifier_call_is_valid(&h->sentry->notifier, call) ? 0 : -ESRCH;
+}
+
+static int memory_write(Host *host, const Call *call, GuestAddr address, const void *buffer, size_t size) {
+        struct iovec local = { .iov_base = (void *) buffer, .iov_len = size };
+        struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = size };
+        HostSeccomp *h = from_host(host);
+
+        if (size == 0)
+                return 0;
+        if (!notifier_call_is_valid(&h->sentry->notifier, call))
+                return -ESRCH;
+        return copied(process_vm_writev(call->tid, &local, 1, &remote, 1, 0), size, call);
+}
+
+static int namespace_inode(pid_t tid, const char *name, uint64_t *ret) {
+        char path[64];
+        struct stat st;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int) tid, name);
+        if (stat(path, &st) < 0)
+                return -errno;
+        *ret = st.st_ino;
+        return 0;
+}
+
+bool host_seccomp_owns(const HostSeccomp *host, pid_t pid) {
+        uint64_t inode;
+
+        if (host->pid_ns != 0)
+                return namespace_inode(pid, "pid", &inode) >= 0 && inode == host->pid_ns;
+        return host->user_ns != 0 && namespace_inode(pid, "user", &inode) >= 0 && inode == host->user_ns &&
+                !launch_server_is_launcher(host->sentry, pid);
+}
+
+static int task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
+        HostSeccomp *h = from_host(host);
+        int tid;
+
+        if (pid == 0) {
+                *ret = call->tid;
+                return 0;
+        }
+        if (pid < 0)
+                return -ESRCH;
+
+        if (h->sentry->profile->pid_host) {
+                if (!host_seccomp_owns(h, pid))
+                        return -ESRCH;
+                *ret = pid;
+                return 0;
+        }
+
+        tid = ioctl(h->pid_ns_fd, NS_GET_PID_FROM_PIDNS, pid);
+        if (tid < 0 && errno == ENOTTY) {
+                tid = tasks_find_tid(h, pid);
+                if (tid < 0)
+                        return tid;
+        }
+        if (tid <= 0)
+                return -ESRCH;
+        *ret = tid;
+        return 0;
+}
+
+static int task_namespace(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret_inode) {
+        static const char *const names[_NAMESPACE_KIND_MAX] = {
+                [NAMESPACE_USER] = "user",
+                [NAMESPACE_PID] = "pid",
+                [NAMESPACE_MOUNT] = "mnt",
+                [NAMESPACE_UTS] = "uts",
+                [NAMESPACE_IPC] = "ipc",
+                [NAMESPACE_NETWORK] = "net",
+                [NAMESPACE_CGROUP] = "cgroup",
+                [NAMESPACE_TIME] = "time",
+        };
+        HostSeccomp *h = from_host(host);
+        int r;
+
+        if (kind == NAMESPACE_UTS) {
+                *ret_inode = h->uts_ns;
+                return 0;
+        }
+        r = namespace_inode(tid, names[kind], ret_inode);
+        return r == -ENOENT ? -ESRCH : host_error_to_guest(r);
+}
+
+static int task_personality(Host *host, HostTid tid, uint32_t *ret) {
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+        int r;
+
+        (void) host;
+        (void) snprintf(path, sizeof(path), "/proc/%" PRId32 "/personality", tid);
+        r = read_full_file(path, 64, &text, NULL);
+        if (r < 0)
+                return r == -ENOENT ? -ESRCH : host_error_to_guest(r);
+        return sscanf(text, "%" SCNx32, ret) == 1 ? 0 : -EIO;
+}
+
+static int task_get_affinity(Host *host, HostTid tid, CpuSet *ret) {
+        *ret = (CpuSet) {};
+        /* The wrapper of libc hides the number of bytes. */
+        if (syscall(SYS_sched_getaffinity, tid, sizeof(ret->words), ret->words) < 0)
+                return host_error_to_guest(-errno);
+        return 0;
+}
+
+static int task_set_affinity(Host *host, HostTid tid, const CpuSet *set) {
+        if (syscall(SYS_sched_setaffinity, tid, sizeof(set->words), set->words) < 0)
+                return host_error_to_guest(-errno);
+        return 0;
+}
+
+static int system_info(Host *host, HostSystemInfo *ret) {
+        HostSeccomp *h = from_host(host);
+        struct sysinfo info;
+        struct timespec ts;
+        uint64_t t = now(host);
+
+        if (sysinfo(&info) < 0 || clock_gettime(CLOCK_BOOTTIME, &ts) < 0)
+                return host_error_to_guest(-errno);
+
+        if (t >= h->n_tasks_until_ns) {
+                uint64_t took;
+
+                if (tasks_count(h, &h->n_tasks) < 0)
+                        h->n_tasks = 1;
+                took = now(host) - t;
+                h->n_tasks_until_ns = took < TASK_COUNT_LONG_NS ? 0 : t + took * TASK_COUNT_FACTOR;
+        }
+
+        *ret = (HostSystemInfo) {
+                .loads = { info.loads[0], info.loads[1], info.loads[2] },
+                .total_ram = (uint64_t) info.totalram * info.mem_unit,
+                .free_ram = (uint64_t) info.freeram * info.mem_unit,
+                .shared_ram = (uint64_t) info.sharedram * info.mem_unit,
+                .buffer_ram = (uint64_t) info.bufferram * info.mem_unit,
+                .total_swap = (uint64_t) info.totalswap * info.mem_unit,
+                .free_swap = (uint64_t) info.freeswap * info.mem_unit,
+                .n_tasks = h->n_tasks,
+                .uptime_ns = (uint64_t) (ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec + h->boottime_offset_ns),
+        };
+        return 0;
+}
+
+static void host_event(Host *host, const KernelEvent *event) {
+        kernel_dbus_event(from_host(host)->sentry, event);
+}
+
+static void host_answer(Host *host, const Call *call, Verdict verdict) {
+        notifier_answer(&from_host(host)->sentry->notifier, call, verdict);
+}
+
+static void host_end(Host *host, int status) {
+        (void) sentry_kill(from_host(host)->sentry, status);
+}
+
+static const HostOps host_seccomp_ops = {
+        .memory_read = memory_read,
+        .memory_write = memory_write,
+        .task_find = task_find,
+        .task_namespace = task_namespace,
+        .task_personality = task_personality,
+        .task_get_affinity = task_get_affinity,
+        .task_set_affinity = task_set_affinity,
+        .system_info = system_info,
+        .now = now,
+        .event = host_event,
+        .answer = host_answer,
+        .end = host_end,
+};
+
+void host_seccomp_init(HostSeccomp *host, Sentry *sentry) {
+        *host = (HostSeccomp) {
+                .host.ops = &host_seccomp_ops,
+                .sentry = sentry,
+                .proc_fd = -EBADF,
+                .pid_ns_fd = -EBADF,
+        };
+}
+
+void host_seccomp_done(HostSeccomp *host) {
+        host->proc_fd = safe_close(host->proc_fd);
+        host->pid_ns_fd = safe_close(host->pid_ns_fd);
+}
+
+/* The offset of a task's CLOCK_BOOTTIME against ours; time_namespaces(7). 0 when there is none. */
+static int64_t boottime_offset(pid_t pid) {
+        _cleanup_free_ char *text = NULL;
+        int64_t seconds, nanoseconds;
+        char path[64];
+        const char *p;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/timens_offsets", (int) pid);
+        if (read_full_file(path, 4096, &text, NULL) < 0)
+                return 0;
+        p = strstr(text, "boottime");
+        if (!p || sscanf(p, "boottime %" SCNd64 " %" SCNd64, &seconds, &nanoseconds) != 2)
+                return 0;
+        return seconds * INT64_C(1000000000) + nanoseconds;
+}
+
+static int inode_of(int fd, uint64_t *ret) {
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        *ret = st.st_ino;
+        return 0;
+}
+
+int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]) {
+        int r;
+
+        r = inode_of(fds[LAUNCH_FD_USER_NS], &host->user_ns);
+        if (r >= 0)
+                r = inode_of(fds[LAUNCH_FD_UTS_NS], &host->uts_ns);
+        if (r >= 0 && !host->sentry->profile->pid_host)
+                r = inode_of(fds[LAUNCH_FD_PID_NS], &host->pid_ns);
+        if (r < 0)
+                return r;
+
+        host->boottime_offset_ns = boottime_offset(init_pid);
+        host->pid_ns_fd = TAKE_FD(fds[LAUNCH_FD_PID_NS]);
+        host->proc_fd = TAKE_FD(fds[LAUNCH_FD_PROC]);
+        return 0;
+}
+
+int host_seccomp_cpus(CpuSet *ret_allowed, uint32_t *ret_mask_size, uint32_t *ret_cpu_ids) {
+        CpuSet set = {};
+        long n;
+
+        n = syscall(SYS_sched_getaffinity, 0, sizeof(set.words), set.words);
+        if (n < 0)
+                return -errno;
+        *ret_allowed = set;
+        *ret_mask_size = (uint32_t) n;
+
+        /* The smallest mask that the host takes tells how many CPU numbers it has. */
+        for (uint32_t size = sizeof(uint64_t); size <= sizeof(set.words); size += sizeof(uint64_t))
+                if (syscall(SYS_sched_getaffinity, 0, size, set.words) >= 0) {
+                        *ret_cpu_ids = (size - (uint32_t) sizeof(uint64_t)) * 8 + 1;
+                        return 0;
+                }
+        return -EINVAL;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The host of an emulated kernel, over seccomp notifications, /proc and the power that the owner of a user
+ * namespace has over the tasks in it. The one place where host errors become the guest's. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "host.h"
+
+typedef struct Sentry Sentry;
+
+typedef struct HostSeccomp {
+        Host host;               /* first; what the kernel sees */
+        Sentry *sentry;          /* lookup only */
+        int proc_fd;             /* owned; O_PATH on the sandbox's own /proc, -EBADF before the start */
+        int pid_ns_fd;           /* owned; the sandbox's PID namespace, -EBADF before the start */
+        uint64_t user_ns;        /* inode of the sandbox's user namespace: who is in it is ours */
+        uint64_t pid_ns;         /* inode of its PID namespace; 0 when it uses the host's */
+        uint64_t uts_ns;         /* inode of its UTS namespace. No task can be in another while unshare(2),
+                                  * setns(2) and clone(2) with namespace flags are refused */
+        int64_t boottime_offset_ns; /* what the sandbox's CLOCK_BOOTTIME adds to ours */
+        uint64_t n_tasks_until_ns;  /* when n_tasks has to be counted again */
+        uint32_t n_tasks;           /* threads of the sandbox */
+} HostSeccomp;
+
+void host_seccomp_init(HostSeccomp *host, Sentry *sentry);
+void host_seccomp_done(HostSeccomp *host);
+
+/* Learns about the namespaces of the first process from what its launcher passed (indexed by LaunchFd). Takes
+ * ownership of the descriptors of /proc and of the PID namespace, and sets them to -EBADF there. */
+int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]);
+
+/* What the host says of itself, for KernelConfig: the allowed CPUs, sizes of masks. */
+int host_seccomp_cpus(CpuSet *ret_allowed, uint32_t *ret_mask_size, uint32_t *ret_cpu_ids);
+
+/* Whether a process is one of the sandbox: it is in its PID namespace or, when that is the host's, in its user
+ * namespace and no launcher that waits there. */
+bool host_seccomp_owns(const HostSeccomp *host, pid_t pid);
+
+/* The errno that a guest sees for an error of the host, negative both. */
+int host_error_to_guest(int error);

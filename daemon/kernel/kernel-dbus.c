@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The vtable of a sentry-kernel's object on its connection to the manager, who shows it as a sandbox. */
+
+#include "bus-util.h"
+#include "kernel-methods.h"
+#include "sentry.h"
+
+static const sd_bus_vtable kernel_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("State", "s", kernel_property_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("InitPID", "u", kernel_property_number, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("StartedUSec", "t", kernel_property_number, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("PauseDepth", "u", kernel_property_number, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Hostname", "s", kernel_property_name, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("DomainName", "s", kernel_property_name, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("CPUs", "s", kernel_property_cpus, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_METHOD("Kill", "i", NULL, kernel_method_kill, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Pause", NULL, NULL, kernel_method_pause, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Resume", NULL, NULL, kernel_method_resume, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Exec", "a{sv}", "hhs", kernel_method_exec, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ListTasks", NULL, "a(uuuusstas)", kernel_method_list_tasks, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetLog", NULL, "a(ttus)", kernel_method_get_log, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetSyscalls", NULL, "a(stt)", kernel_method_get_syscalls, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetStatistics", NULL, "a{sv}", kernel_method_get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL("Exited", "i", 0),
+        SD_BUS_SIGNAL("UnimplementedSyscall", "sisus", 0),
+        SD_BUS_SIGNAL("Refused", "ssus", 0),
+        SD_BUS_SIGNAL("EventsDropped", "t", 0),
+        SD_BUS_VTABLE_END,
+};
+
+int kernel_dbus_add(Sentry *sentry) {
+        return sd_bus_add_object_vtable(sentry->bus, NULL, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, kernel_vtable,
+                                        sentry);
+}

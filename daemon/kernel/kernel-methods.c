@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the object of a sentry-kernel does, and what it says by itself. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "bus-util.h"
+#include "kernel-methods.h"
+#include "log.h"
+#include "sentry.h"
+#include "tasks.h"
+#include "util.h"
+
+static int not_running(Sentry *sentry, sd_bus_error *error) {
+        return sd_bus_error_setf(error, BUS_ERROR_NOT_RUNNING,
+                                 "Sandbox \"%s\" is %s, this needs one that is running or paused.", sentry->name,
+                                 sentry_state_to_string(sentry->state));
+}
+
+int kernel_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sentry *sentry = userdata;
+        int32_t status;
+        int r;
+
+        r = sd_bus_message_read(m, "i", &status);
+        if (r < 0)
+                return r;
+        if (status < 0 || status > 255)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "Exit status %d is not possible, allowed are 0 to 255.", status);
+        r = sentry_kill(sentry, status);
+        if (r == -ESRCH)
+                return not_running(sentry, error);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+int kernel_method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_free_ char *message = NULL;
+        Sentry *sentry = userdata;
+        int r;
+
+        r = sentry_pause(sentry, &message);
+        if (r == -ESRCH)
+                return not_running(sentry, error);
+        if (r < 0 && message)
+                return sd_bus_error_setf(error, r == -ETIMEDOUT ? BUS_ERROR_TIMEOUT : BUS_ERROR_KERNEL_FAILED,
+                                         "Sandbox \"%s\" could not be paused and runs on: %s.", sentry->name,
+                                         message);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+int kernel_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sentry *sentry = userdata;
+        int r;
+
+        r = sentry_resume(sentry);
+        if (r == -ESRCH)
+                return not_running(sentry, error);
+        if (r == -EALREADY)
+                return sd_bus_error_setf(error, BUS_ERROR_NOT_PAUSED,
+                                         "Sandbox \"%s\" is not paused: each Resume undoes one Pause.",
+                                         sentry->name);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_close_ int fd = -EBADF;
+        Sentry *sentry = userdata;
+        const char *key;
+        int r;
+
+        r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &key);
+                if (r < 0)
+                        return r;
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "Unknown option \"%s\": Exec has none so far.", key);
+        }
+        if (r < 0)
+                return r;
+        if (sentry->state != SENTRY_RUNNING)
+                return sd_bus_error_setf(error, BUS_ERROR_NOT_RUNNING,
+                                         "Sandbox \"%s\" is %s, a program can be started in a running one only.",
+                                         sentry->name, sentry_state_to_string(sentry->state));
+
+        r = launch_server_open(sentry, &fd);
+        if (r == -EMFILE)
+                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_REACHED,
+                                         "Sandbox \"%s\" has %u launched programs, no more are possible.",
+                                         sentry->name, LAUNCHES_MAX);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, "hhs", fd, sentry->init_pidfd, sentry->document);
+}
+
+static int append_task(sd_bus_message *reply, const TaskInfo *task) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_STRUCT, "uuuusstas");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "uuuusst", (uint32_t) task->pid, (uint32_t) task->ppid,
+                                  (uint32_t) task->host_pid, task->n_threads, (char[]) { task->state, '\0' },
+                                  task->comm, task->start_usec);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append_strv(reply, task->argv);
+        if (r < 0)
+                return r;
+        return sd_bus_message_close_container(reply);
+}
+
+int kernel_method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+        Sentry *sentry = userdata;
+        TaskInfo *tasks = NULL;
+        size_t n = 0;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(uuuusstas)");
+        if (r < 0)
+                return r;
+        if (sentry->state == SENTRY_RUNNING || sentry->state == SENTRY_PAUSED) {
+                r = tasks_list(&sentry->host, &tasks, &n);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = append_task(reply, &tasks[i]);
+        tasks_free(tasks, n);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+int kernel_method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+        Sentry *sentry = userdata;
+        const LogEntry *entry;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(ttus)");
+        if (r < 0)
+                return r;
+        TAILQ_FOREACH(entry, &sentry->kernel->log.entries, link) {
+                r = sd_bus_message_append(reply, "(ttus)", entry->sequence, entry->usec, entry->level,
+                                          entry->text);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+int kernel_method_get_syscalls(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+        Sentry *sentry = userdata;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(stt)");
+        if (r < 0)
+                return r;
+        for (int id = 0; id < _SYSCALL_ID_MAX; id++) {
+                const SyscallStatistics *s = &sentry->kernel->statistics[id];
+
+                if (s->n_calls == 0)
+                        continue;
+                r = sd_bus_message_append(reply, "(stt)", syscall_table[id].name, s->n_calls, s->total_ns);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+/* Resident memory of this process in bytes; 0 when it cannot be told. */
+static uint64_t memory_rss(void) {
+        _cleanup_free_ char *text = NULL;
+        unsigned long long pages;
+
+        if (read_full_file("/proc/self/statm", 4096, &text, NULL) < 0 || sscanf(text, "%*u %llu", &pages) != 1)
+                return 0;
+        return pages * (uint64_t) sysconf(_SC_PAGESIZE);
+}
+
+int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sentry *sentry = userdata;
+        Kernel *kernel = sentry->kernel;
+        uint64_t n_calls = kernel->statistics_unknown.n_calls;
+        struct rusage usage = {};
+        uint32_t n_tasks = 0;
+
+        for (int id = 0; id < _SYSCALL_ID_MAX; id++)
+                n_calls += kernel->statistics[id].n_calls;
+        (void) tasks_count(&sentry->host, &n_tasks);
+        (void) getrusage(RUSAGE_SELF, &usage);
+
+        return sd_bus_reply_method_return(
+                        m, "a{sv}", 8,
+                        "Calls", "t", n_calls,
+                        "CallsUnimplemented", "t", kernel->statistics_unknown.n_calls,
+                        "CallsParked", "u", kernel->n_parked,
+                        "EventsDropped", "t", kernel->events.limit.dropped,
+                        "UptimeUSec", "t", kernel_uptime_usec(kernel),
+                        "Threads", "u", n_tasks,
+                        "MemoryRSS", "t", memory_rss(),
+                        "CPUTimeUSec", "t", (uint64_t) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000U +
+                                            (uint64_t) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
+}
+
+int kernel_property_state(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                          void *userdata, sd_bus_error *error) {
+        const Sentry *sentry = userdata;
+
+        return sd_bus_message_append(reply, "s", sentry_state_to_string(sentry->state));
+}
+
+int kernel_property_number(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                           void *userdata, sd_bus_error *error) {
+        const Sentry *sentry = userdata;
+
+        if (streq(property, "InitPID"))
+                return sd_bus_message_append(reply, "u", (uint32_t) sentry->init_pid);
+        if (streq(property, "PauseDepth"))
+                return sd_bus_message_append(reply, "u", (uint32_t) sentry->pause_depth);
+        return sd_bus_message_append(reply, "t", sentry->started_usec);
+}
+
+/* A name that the guest chose, fit for D-Bus: what is no UTF-8 becomes '?'. */
+int kernel_property_name(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                         void *userdata, sd_bus_error *error) {
+        const Sentry *sentry = userdata;
+        const UTSNamespace *uts = sentry->kernel->first_uts;
+        char name[ABI_UTS_LENGTH];
+        size_t n, ok;
+
+        memcpy(name, streq(property, "Hostname") ? uts->nodename : uts->domainname, sizeof(name));
+        n = strnlen(name, sizeof(name) - 1);
+        name[n] = '\0';
+        while ((ok = utf8_valid_length(name, n)) < n)
+                name[ok] = '?';
+        return sd_bus_message_append(reply, "s", name);
+}
+
+int kernel_property_cpus(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                         void *userdata, sd_bus_error *error) {
+        const Sentry *sentry = userdata;
+        char text[CPUSET_LIST_MAX];
+
+        cpuset_format(&sentry->kernel->cpus, text, sizeof(text));
+        return sd_bus_message_append(reply, "s", text);
+}
+
+void kernel_dbus_changed(Sentry *sentry, ...) {
+        char *names[16] = {};
+        va_list ap;
+        size_t n = 0;
+
+        va_start(ap, sentry);
+        while (n < ELEMENTSOF(names) - 1 && (names[n] = va_arg(ap, char *)))
+                n++;
+        va_end(ap);
+
+        sentry->notifier.rearm = true;
+        (void) sd_bus_emit_properties_changed_strv(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, names);
+}
+
+void kernel_dbus_exited(Sentry *sentry, int status) {
+        (void) sd_bus_emit_signal(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, "Exited", "i",
+                                  (int32_t) status);
+}
+
+void kernel_dbus_event(Sentry *sentry, const KernelEvent *event) {
+        char name[64], comm[65];
+
+        sentry->notifier.rearm = true;
+        switch (event->kind) {
+        case KERNEL_EVENT_UTS_CHANGED:
+                kernel_dbus_changed(sentry, "Hostname", "DomainName", NULL);
+                return;
+
+        case KERNEL_EVENT_DROPPED:
+                log_warning("%s: %llu events dropped so far", sentry->name, (unsigned long long) event->count);
+                (void) sd_bus_emit_signal(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, "EventsDropped",
+                                          "t", event->count);
+                return;
+
+        case KERNEL_EVENT_UNIMPLEMENTED:
+                notifier_call_name(event->call, name, sizeof(name));
+                task_comm(event->call->tid, comm);
+                if (event->first)
+                        log_info("%s: %s (%s) is not implemented; %s (pid %d) got ENOSYS", sentry->name, name,
+                                 notifier_arch_name(event->call), comm, event->call->tid);
+                (void) sd_bus_emit_signal(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE,
+                                          "UnimplementedSyscall", "sisus", name, event->call->number,
+                                          notifier_arch_name(event->call),
+                                          (uint32_t) event->call->tid, comm);
+                return;
+
+        case KERNEL_EVENT_REFUSED:
+                notifier_call_name(event->call, name, sizeof(name));
+                task_comm(event->call->tid, comm);
+                if (event->first)
+                        log_info("%s: %s refused with %s to %s (pid %d)", sentry->name, name,
+                                 strerrorname_np(event->error), comm, event->call->tid);
+                (void) sd_bus_emit_signal(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, "Refused", "ssus",
+                                          name, strerrorname_np(event->error), (uint32_t) event->call->tid, comm);
+                return;
+        }
+}

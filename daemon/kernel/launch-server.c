@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The kernel's end of launch sockets; launch-protocol.h has the protocol. */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "launch-protocol.h"
+#include "log.h"
+#include "sentry.h"
+#include "util.h"
+
+#define FDS_MAX 8 /* room for more than is expected, so that none slips in unseen */
+
+static int say(Launch *launch, LaunchType type, int32_t value) {
+        LaunchMessage message = { .version = LAUNCH_PROTOCOL_VERSION, .type = type, .value = value };
+
+        if (send(launch->fd, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+                return -errno;
+        return 0;
+}
+
+static void launch_free(Launch *launch) {
+        Sentry *sentry = launch->sentry;
+
+        LIST_REMOVE(launch, link);
+        sentry->n_launches--;
+        sd_event_source_disable_unref(launch->exit_source);
+        sd_event_source_disable_unref(launch->source);
+        safe_close(launch->pidfd);
+        safe_close(launch->fd);
+        free(launch);
+}
+
+void launch_server_done(Sentry *sentry) {
+        while (!LIST_EMPTY(&sentry->launches))
+                launch_free(LIST_FIRST(&sentry->launches));
+}
+
+void launch_server_tell_status(Sentry *sentry, int status) {
+        Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                (void) say(launch, LAUNCH_STATUS, status);
+}
+
+bool launch_server_is_launcher(const Sentry *sentry, pid_t pid) {
+        const Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (launch->parent_pid == pid)
+                        return true;
+        return false;
+}
+
+/* A message and what came with it. */
+typedef struct Received {
+        LaunchMessage message;
+        pid_t pid; /* of the sender, as the kernel tells; 0: not told */
+        int fds[FDS_MAX];
+        size_t n_fds;
+} Received;
+
+static void received_done(Received *received) {
+        for (size_t i = 0; i < received->n_fds; i++)
+                safe_close(received->fds[i]);
+}
+
+/* 1: a message; 0: end of file; -EAGAIN; -EBADMSG: not one of ours. */
+static int receive(int fd, Received *ret) {
+        union {
+                struct cmsghdr header;
+                char buffer[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * FDS_MAX)];
+        } control;
+        struct iovec iov = { .iov_base = &ret->message, .iov_len = sizeof(ret->message) };
+        struct msghdr header = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control),
+        };
+        ssize_t n;
+
+        *ret = (Received) {};
+        n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (n < 0)
+                return errno == EINTR ? -EAGAIN : -errno;
+
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
+                if (c->cmsg_level != SOL_SOCKET)
+                        continue;
+                if (c->cmsg_type == SCM_RIGHTS) {
+                        ret->n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                        memcpy(ret->fds, CMSG_DATA(c), ret->n_fds * sizeof(int));
+                } else if (c->cmsg_type == SCM_CREDENTIALS) {
+                        struct ucred credentials;
+
+                        memcpy(&credentials, CMSG_DATA(c), sizeof(credentials));
+                        ret->pid = credentials.pid;
+                }
+        }
+
+        if (n == 0)
+                return 0;
+        if (n != sizeof(LaunchMessage) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
+            ret->message.version != LAUNCH_PROTOCOL_VERSION)
+                return -EBADMSG;
+        return 1;
+}
+
+static int on_init_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Launch *launch = userdata;
+
+        (void) source, (void) fd, (void) revents;
+        /* The launcher is about to say how. If it died with the program, nobody will. */
+        launch->exit_source = sd_event_source_disable_unref(launch->exit_source);
+        sentry_init_died(launch->sentry);
+        return 0;
+}
+
+/* Parent of a process, for as long as that waits for us. */
+static pid_t parent_of(pid_t pid) {
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+        const char *p;
+        int parent;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
+        if (read_full_file(path, 65536, &text, NULL) < 0 || !(p = strstr(text, "\nPPid:")) ||
+            sscanf(p, "\nPPid: %d", &parent) != 1)
+                return 0;
+        return parent;
+}
+
+static int accept_listener(Launch *launch, Received *received) {
+        Sentry *sentry = launch->sentry;
+        int r;
+
+        if (launch->pid != 0 || received->n_fds != _LAUNCH_FD_MAX || received->pid <= 0)
+                return -EBADMSG;
+
+        launch->pidfd = (int) syscall(SYS_pidfd_open, received->pid, 0);
+        if (launch->pidfd < 0)
+                return -errno;
+        launch->pid = received->pid;
+        launch->parent_pid = parent_of(launch->pid);
+
+        if (launch->is_first) {
+                r = sentry_boot(sentry, launch->pid, launch->pidfd, received->fds);
+                if (r < 0)
+                        return r;
+                r = sd_event_add_io(sentry->event, &launch->exit_source, launch->pidfd, EPOLLIN, on_init_exit,
+                                    launch);
+                if (r < 0)
+                        return r;
+        } else if (sentry->state != SENTRY_RUNNING)
+                return -ESRCH;
+
+        r = notifier_add(&sentry->notifier, received->fds[LAUNCH_FD_LISTENER]);
+        if (r < 0)
+                return r;
+        received->fds[LAUNCH_FD_LISTENER] = -EBADF;
+        return 0;
+}
+
+static void on_listener(Launch *launch, Received *received) {
+        Sentry *sentry = launch->sentry;
+        int r;
+
+        r = accept_listener(launch, received);
+        if (r < 0) {
+                log_warning("%s: launch refused: %s", sentry->name, strerror(-r));
+                (void) say(launch, LAUNCH_REFUSED, -r);
+                if (launch->is_first && sentry->state == SENTRY_STARTING)
+                        sentry_exited(sentry, 125);
+                return;
+        }
+
+        r = say(launch, LAUNCH_GO, 0);
+        if (r < 0)
+                log_warning("%s: cannot start the program: %s", sentry->name, strerror(-r));
+        else if (launch->is_first)
+                sentry_started(sentry);
+}
+
+/* Exit code of a wait status, as a shell has it. */
+static int exit_code(int32_t wait_status) {
+        if (WIFEXITED(wait_status))
+                return WEXITSTATUS(wait_status);
+        if (WIFSIGNALED(wait_status))
+                return 128 + WTERMSIG(wait_status);
+        return 125;
+}
+
+/* The launcher is gone without a word: what it launched goes too. */
+static void on_launcher_lost(Launch *launch) {
+        Sentry *sentry = launch->sentry;
+
+        if (launch->is_first) {
+                if (launch->pid == 0) {
+                        log_debug("%s: the launcher went away before it launched anything", sentry->name);
+                        sentry_exited(sentry, 125);
+                        return;
+                }
+                log_info("%s: the launcher is gone, ending the sandbox", sentry->name);
+                (void) sentry_kill(sentry, 128 + SIGKILL);
+        } else if (launch->pidfd >= 0)
+                (void) syscall(SYS_pidfd_send_signal, launch->pidfd, SIGKILL, NULL, 0);
+        /* The pidfd still tells when the first program is dead. */
+        launch->source = sd_event_source_disable_unref(launch->source);
+        if (!launch->is_first)
+                launch_free(launch);
+}
+
+static int on_launch(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Launch *launch = userdata;
+        Sentry *sentry = launch->sentry;
+        Received received;
+        int r;
+
+        (void) source, (void) revents;
+        r = receive(fd, &received);
+        if (r == -EAGAIN)
+                return 0;
+        if (r == -EBADMSG)
+                log_warning("%s: malformed message on a launch socket", sentry->name);
+
+        if (r <= 0)
+                on_launcher_lost(launch);
+        else if (received.message.type == LAUNCH_LISTENER)
+                on_listener(launch, &received);
+        else if (received.message.type == LAUNCH_EXITED) {
+                int status = exit_code(received.message.value);
+
+                if (launch->is_first)
+                        sentry_exited(sentry, status);
+                (void) say(launch, LAUNCH_BYE, status);
+                if (!launch->is_first) {
+                        launch_free(launch);
+                        launch = NULL;
+                }
+        } else {
+                log_warning("%s: unexpected message %u on a launch socket", sentry->name,
+                            received.message.type);
+                on_launcher_lost(launch);
+        }
+
+        received_done(&received);
+        return 0;
+}
+
+int launch_server_add(Sentry *sentry, int fd, bool is_first) {
+        static const int on = 1;
+        Launch *launch;
+        int r;
+
+        if (sentry->n_launches >= LAUNCHES_MAX)
+                return -EMFILE;
+        /* Who sends is told by the kernel, in our PID namespace. */
+        if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+                return -errno;
+
+        launch = calloc(1, sizeof(Launch));
+        if (!launch)
+                return -ENOMEM;
+        *launch = (Launch) { .sentry = sentry, .fd = fd, .pidfd = -EBADF, .is_first = is_first };
+        r = sd_event_add_io(sentry->event, &launch->source, fd, EPOLLIN, on_launch, launch);
+        if (r < 0) {
+                free(launch);
+                return r;
+        }
+        LIST_INSERT_HEAD(&sentry->launches, launch, link);
+        sentry->n_launches++;
+        return 0;
+}
+
+int launch_server_open(Sentry *sentry, int *ret_fd) {
+        int fds[2], r;
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+                return -errno;
+        r = launch_server_add(sentry, fds[0], false);
+        if (r < 0) {
+                safe_close(fds[0]);
+                safe_close(fds[1]);
+                return r;
+        }
+        *ret_fd = fds[1];
+        return 0;
+}

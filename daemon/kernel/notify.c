@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/audit.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include <seccomp.h>
+
+#include "log.h"
+#include "sentry.h"
+#include "util.h"
+
+/* Since Linux 6.6; not in older headers. The flags go by value: a pointer gives EINVAL and no speed-up. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, uint64_t)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (UINT64_C(1) << 0)
+#endif
+
+#define REQUEST_SIZE_MAX 256U          /* of a future kernel's struct seccomp_notif */
+#define NUMBERS_MAX 1024U              /* system calls of the native ABI are numbered below this */
+#define X32_SYSCALL_BIT 0x40000000
+#define WATCH_INTERVAL_USEC (20 * 1000U)
+#define REST_NS 1500U                  /* longer without a call: nothing has queued up meanwhile */
+#define GUEST_ERESTARTSYS 512          /* known inside kernels only: see restart() */
+
+#if defined(__x86_64__)
+#  define AUDIT_ARCH_NATIVE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#  define AUDIT_ARCH_NATIVE AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#  define AUDIT_ARCH_NATIVE AUDIT_ARCH_RISCV64
+#else
+#  error "Say here what the kernel calls this architecture: AUDIT_ARCH_*."
+#endif
+
+static int build_numbers(Notifier *notifier) {
+        notifier->n_numbers = NUMBERS_MAX;
+        notifier->ids_by_number = malloc(NUMBERS_MAX * sizeof(int32_t));
+        if (!notifier->ids_by_number)
+                return -ENOMEM;
+
+        for (unsigned i = 0; i < NUMBERS_MAX; i++)
+                notifier->ids_by_number[i] = SYSCALL_ID_UNKNOWN;
+        for (int id = 0; id < _SYSCALL_ID_MAX; id++) {
+                int number = seccomp_syscall_resolve_name(syscall_table[id].name);
+
+                if (number >= 0 && number < (int) NUMBERS_MAX)
+                        notifier->ids_by_number[number] = id;
+        }
+        return 0;
+}
+
+int notifier_init(Notifier *notifier, Sentry *sentry) {
+        struct seccomp_notif_sizes sizes;
+
+        *notifier = (Notifier) { .sentry = sentry, .receiving = true };
+        LIST_INIT(&notifier->listeners);
+
+        if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+                return -errno;
+        if (sizes.seccomp_notif > REQUEST_SIZE_MAX)
+                return -EOVERFLOW;
+        notifier->request_size = sizes.seccomp_notif;
+
+        notifier->slots = calloc(NOTIFY_SLOTS, sizeof(NotifySlot));
+        if (!notifier->slots)
+                return -ENOMEM;
+        return build_numbers(notifier);
+}
+
+static void listener_free(Listener *listener) {
+        Notifier *notifier = listener->notifier;
+
+        for (unsigned i = 0; i < NOTIFY_SLOTS; i++) {
+                NotifySlot *slot = &notifier->slots[i];
+
+                if (slot->state == SLOT_FREE || slot->listener != listener)
+                        continue;
+                if (slot->state == SLOT_PARKED) {
+                        notifier->n_parked--;
+                        kernel_unpark(notifier->sentry->kernel, slot->call.cookie);
+                }
+                slot->state = SLOT_FREE;
+        }
+        LIST_REMOVE(listener, link);
+        notifier->n_listeners--;
+        safe_close(listener->fd);
+        free(listener);
+}
+
+void notifier_done(Notifier *notifier) {
+        while (notifier->slots && !LIST_EMPTY(&notifier->listeners))
+                listener_free(LIST_FIRST(&notifier->listeners));
+        notifier->watch_source = sd_event_source_disable_unref(notifier->watch_source);
+        free(notifier->slots);
+        notifier->slots = NULL;
+        free(notifier->ids_by_number);
+        notifier->ids_by_number = NULL;
+}
+
+int notifier_add(Notifier *notifier, int fd) {
+        Listener *listener;
+
+        if (notifier->n_listeners >= LISTENERS_MAX)
+                return -EMFILE;
+
+        /* Makes the kernel hand the CPU over between guest and sentry; before Linux 6.6 it is slower. */
+        if (ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP) < 0 &&
+            errno != EINVAL && errno != ENOTTY)
+                return -errno;
+
+        listener = calloc(1, sizeof(Listener));
+        if (!listener)
+                return -ENOMEM;
+        listener->notifier = notifier;
+        listener->fd = fd;
+        LIST_INSERT_HEAD(&notifier->listeners, listener, link);
+        notifier->n_listeners++;
+        return 0;
+}
+
+static NotifySlot *slot_of(const Notifier *notifier, uint64_t cookie) {
+        NotifySlot *slot = &notifier->slots[cookie % NOTIFY_SLOTS];
+
+        return slot->state != SLOT_FREE && slot->call.cookie == cookie ? slot : NULL;
+}
+
+static NotifySlot *slot_find_free(Notifier *notifier, unsigned *position) {
+        for (; *position < NOTIFY_SLOTS; (*position)++)
+                if (notifier->slots[*position].state == SLOT_FREE)
+                        return &notifier->slots[*position];
+        return NULL;
+}
+
+/* A free slot gets its call. Cookies are never used twice: they count up in steps of the number of slots. */
+static void slot_fill(Notifier *notifier, NotifySlot *slot, Listener *listener,
+                      const struct seccomp_notif *request) {
+        uint64_t index = (uint64_t) (slot - notifier->slots);
+        uint64_t cookie = slot->call.cookie == 0 ? index : slot->call.cookie;
+        int32_t number = request->data.nr;
+        bool foreign = request->data.arch != AUDIT_ARCH_NATIVE;
+
+#if defined(__x86_64__)
+        foreign = foreign || (number >= 0 && (number & X32_SYSCALL_BIT));
+#endif
+
+        *slot = (NotifySlot) {
+                .state = SLOT_GOT,
+                .listener = listener,
+                .id = request->id,
+                .call = {
+                        .cookie = cookie + NOTIFY_SLOTS,
+                        .tid = (HostTid) request->pid,
+                        .id = SYSCALL_ID_UNKNOWN,
+                        .number = number,
+                        .arch = request->data.arch,
+                        .foreign = foreign,
+                },
+        };
+        if (!foreign && number >= 0 && (unsigned) number < notifier->n_numbers)
+                slot->call.id = notifier->ids_by_number[number];
+        memcpy(slot->call.args, request->data.args, sizeof(slot->call.args));
+}
+
+bool notifier_call_is_valid(const Notifier *notifier, const Call *call) {
+        const NotifySlot *slot = slot_of(notifier, call->cookie);
+
+        return slot && ioctl(slot->listener->fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &slot->id) == 0;
+}
+
+/* The ABIs through which a process of this machine can make a call; libseccomp numbers them by AUDIT_ARCH_*, but
+ * for x32, which shares that of x86-64. */
+static const struct {
+        uint32_t token;
+        const char *name;
+} abis[] = {
+        { SCMP_ARCH_X86_64, "x86_64" },   { SCMP_ARCH_X86, "x86" },         { SCMP_ARCH_X32, "x32" },
+        { SCMP_ARCH_AARCH64, "aarch64" }, { SCMP_ARCH_ARM, "arm" },         { SCMP_ARCH_RISCV64, "riscv64" },
+};
+
+static uint32_t abi_of(const Call *call) {
+        return call->foreign && call->arch == AUDIT_ARCH_NATIVE ? SCMP_ARCH_X32 : call->arch;
+}
+
+const char *notifier_arch_name(const Call *call) {
+        for (size_t i = 0; i < ELEMENTSOF(abis); i++)
+                if (abis[i].token == abi_of(call))
+                        return abis[i].name;
+        return "unknown";
+}
+
+void notifier_call_name(const Call *call, char *buffer, size_t size) {
+        _cleanup_free_ char *name = NULL;
+
+        name = seccomp_syscall_resolve_num_arch(abi_of(call), call->number);
+        if (name)
+                (void) snprintf(buffer, size, "%s", name);
+        else
+                (void) snprintf(buffer, size, "#%" PRId32, call->number);
+}
+
+/* A fd answer takes two steps. ADDFD with the SEND flag would be one, but it marks the call as replied before
+ * the fd is in the table: a signal in between makes the guest return a number without a file behind it. */
+static int answer_fd(NotifySlot *slot, Verdict verdict, struct seccomp_notif_resp *response) {
+        struct seccomp_notif_addfd add = {
+                .id = slot->id,
+                .srcfd = (uint32_t) verdict.host_fd,
+                .newfd_flags = (uint32_t) verdict.value,
+        };
+        int fd;
+
+        fd = ioctl(slot->listener->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+        if (fd < 0)
+                return -errno;
+        response->val = fd;
+        return 0;
+}
+
+static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
+        struct seccomp_notif_resp response = { .id = slot->id };
+        int r;
+
+        switch (verdict.kind) {
+        case VERDICT_VALUE:
+                response.val = verdict.value;
+                break;
+        case VERDICT_ERROR:
+                response.error = (int32_t) -verdict.value;
+                break;
+        case VERDICT_CONTINUE:
+                response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+                break;
+        case VERDICT_FD:
+                r = answer_fd(slot, verdict, &response);
+                if (r < 0)
+                        response.error = host_error_to_guest(r);
+                safe_close(verdict.host_fd);
+                break;
+        case VERDICT_PARKED:
+                if (slot->state != SLOT_PARKED) {
+                        slot->state = SLOT_PARKED;
+                        notifier->n_parked++;
+                }
+                return;
+        }
+
+        if (slot->state == SLOT_PARKED)
+                notifier->n_parked--;
+        slot->state = SLOT_FREE;
+
+        /* ENOENT: the task died, or a signal took it out of the call. Handlers are idempotent, so nothing
+         * is to be undone. */
+        if (ioctl(slot->listener->fd, SECCOMP_IOCTL_NOTIF_SEND, &response) < 0 && errno != ENOENT)
+                log_warning("cannot answer a call of task %" PRId32 ": %s", slot->call.tid, strerror(errno));
+}
+
+/* A guest kernel that gets -ERESTARTSYS runs the call again after the signal or the stop that is pending, with
+ * the rules of SA_RESTART. Nothing may be sent so when neither is pending: the number would reach the guest. */
+static void restart(Notifier *notifier, NotifySlot *slot) {
+        kernel_unpark(notifier->sentry->kernel, slot->call.cookie);
+        answer(notifier, slot, verdict_error(GUEST_ERESTARTSYS));
+}
+
+void notifier_restart_parked(Notifier *notifier) {
+        for (unsigned i = 0; i < NOTIFY_SLOTS && notifier->n_parked > 0; i++)
+                if (notifier->slots[i].state == SLOT_PARKED)
+                        restart(notifier, &notifier->slots[i]);
+}
+
+void notifier_answer(Notifier *notifier, const Call *call, Verdict verdict) {
+        NotifySlot *slot = slot_of(notifier, call->cookie);
+
+        if (slot)
+                answer(notifier, slot, verdict);
+        else if (verdict.kind == VERDICT_FD)
+                safe_close(verdict.host_fd);
+}
+
+typedef enum SignalWait {
+        SIGNAL_NONE,
+        SIGNAL_OF_TASK,  /* will be delivered to this very task */
+        SIGNAL_OF_GROUP, /* another thread may take it first */
+} SignalWait;
+
+/* Whether a signal waits that the task does not block; proc_pid_status(5). */
+static SignalWait signal_waits(HostTid tid) {
+        uint64_t own = 0, shared = 0, blocked = 0;
+        _cleanup_free_ char *text = NULL;
+        unsigned n_threads = 0;
+        char path[64];
+        const char *p;
+
+        (void) snprintf(path, sizeof(path), "/proc/%" PRId32 "/status", tid);
+        if (read_full_file(path, 65536, &text, NULL) < 0)
+                return SIGNAL_NONE;
+        if ((p = strstr(text, "\nThreads:")))
+                (void) sscanf(p, "\nThreads: %u", &n_threads);
+        if ((p = strstr(text, "\nSigPnd:")))
+                (void) sscanf(p, "\nSigPnd: %" SCNx64, &own);
+        if ((p = strstr(text, "\nShdPnd:")))
+                (void) sscanf(p, "\nShdPnd: %" SCNx64, &shared);
+        if ((p = strstr(text, "\nSigBlk:")))
+                (void) sscanf(p, "\nSigBlk: %" SCNx64, &blocked);
+
+        if (own & ~blocked)
+                return SIGNAL_OF_TASK;
+        if (shared & ~blocked)
+                return n_threads == 1 ? SIGNAL_OF_TASK : SIGNAL_OF_GROUP;
+        return SIGNAL_NONE;
+}
+
+/* A call that was received cannot be interrupted by the kernel any more (WAIT_KILLABLE), so while some are
+ * parked we look whether a signal waits for their tasks. */
+static int on_watch(sd_event_source *source, uint64_t usec, void *userdata) {
+        Notifier *notifier = userdata;
+
+        (void) usec;
+        for (unsigned i = 0; i < NOTIFY_SLOTS && notifier->n_parked > 0; i++) {
+                NotifySlot *slot = &notifier->slots[i];
+
+                if (slot->state != SLOT_PARKED)
+                        continue;
+                if (!notifier_call_is_valid(notifier, &slot->call)) {
+                        kernel_unpark(notifier->sentry->kernel, slot->call.cookie);
+                        slot->state = SLOT_FREE;
+                        notifier->n_parked--;
+                        continue;
+                }
+                switch (signal_waits(slot->call.tid)) {
+                case SIGNAL_NONE:
+                        break;
+                case SIGNAL_OF_TASK:
+                        restart(notifier, slot);
+                        break;
+                case SIGNAL_OF_GROUP:
+                        kernel_unpark(notifier->sentry->kernel, slot->call.cookie);
+                        answer(notifier, slot, verdict_error(EINTR));
+                        break;
+                }
+        }
+
+        if (notifier->n_parked == 0)
+                return 0;
+        (void) sd_event_source_set_time_relative(source, WATCH_INTERVAL_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static void watch_parked(Notifier *notifier) {
+        int enabled = SD_EVENT_OFF, r;
+
+        if (notifier->n_parked == 0)
+                return;
+        notifier->rearm = true;
+        if (!notifier->watch_source) {
+                r = sd_event_add_time_relative(notifier->sentry->event, &notifier->watch_source, CLOCK_MONOTONIC,
+                                               WATCH_INTERVAL_USEC, 0, on_watch, notifier);
+                if (r < 0)
+                        log_warning("cannot watch parked calls for signals: %s", strerror(-r));
+                return;
+        }
+        if (sd_event_source_get_enabled(notifier->watch_source, &enabled) >= 0 && enabled != SD_EVENT_OFF)
+                return;
+        (void) sd_event_source_set_time_relative(notifier->watch_source, WATCH_INTERVAL_USEC);
+        (void) sd_event_source_set_enabled(notifier->watch_source, SD_EVENT_ONESHOT);
+}
+
+/* Receives one call into a slot. 0; -EAGAIN: nothing is there; other errors: the listener is of no use. */
+static int receive(Notifier *notifier, Listener *listener, NotifySlot *slot) {
+        union {
+                struct seccomp_notif notif;
+                uint8_t raw[REQUEST_SIZE_MAX];
+        } request;
+
+        /* The kernel wants it zeroed. */
+        memset(request.raw, 0, notifier->request_size);
+        if (ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
+                /* ENOENT: the task died between poll and here. */
+                return errno == ENOENT || errno == EINTR ? -EAGAIN : -errno;
+
+        slot_fill(notifier, slot, listener, &request.notif);
+        return 0;
+}
+
+/* Receives what one listener holds, `most` at the most: before anything is dispatched, because a received call is safe from
+ * signals and one that waits is not. Returns how many, and whether the listener is at its end. */
+static unsigned receive_batch(Notifier *notifier, Listener *listener, NotifySlot *batch[static NOTIFY_BATCH],
+                              unsigned most, bool *ret_hangup) {
+        unsigned n = 0, position = 0;
+
+        *ret_hangup = false;
+        while (n < most) {
+                struct pollfd fd = { .fd = listener->fd, .events = POLLIN };
+                NotifySlot *slot;
+                int r;
+
+                if (n > 0) {
+                        /* RECV waits when nothing is there, so it is only called when poll says there is. The
+                         * first time it has. */
+                        if (poll(&fd, 1, 0) <= 0)
+                                break;
+                        if (!(fd.revents & POLLIN)) {
+                                *ret_hangup = fd.revents & (POLLHUP | POLLERR | POLLNVAL);
+                                break;
+                        }
+                }
+                slot = slot_find_free(notifier, &position);
+                if (!slot)
+                        break;
+                r = receive(notifier, listener, slot);
+                if (r == -EAGAIN)
+                        break;
+                if (r < 0) {
+                        log_warning("cannot receive from a listener: %s", strerror(-r));
+                        *ret_hangup = true;
+                        break;
+                }
+                batch[n++] = slot;
+        }
+        return n;
+}
+
+/* Serves what one listener holds; frees it at its end. */
+static void serve(Notifier *notifier, Listener *listener) {
+        Kernel *kernel = notifier->sentry->kernel;
+        NotifySlot *batch[NOTIFY_BATCH];
+        unsigned n, most = NOTIFY_BATCH;
+        bool hangup;
+
+        /* Whether more is there takes a poll, a tenth of the whole round trip. Calls queue up when we were busy
+         * until just now; after a rest, there is most likely the one that woke us. */
+        if (kernel_now(kernel) - notifier->served_ns > REST_NS)
+                most = 1;
+
+        n = receive_batch(notifier, listener, batch, most, &hangup);
+        for (unsigned i = 0; i < n; i++)
+                answer(notifier, batch[i], syscall_dispatch(kernel, &batch[i]->call));
+        notifier->served_ns = kernel_now(kernel);
+
+        if (hangup)
+                listener_free(listener);
+}
+
+unsigned notifier_poll_fds(const Notifier *notifier, struct pollfd *fds) {
+        const Listener *listener;
+        unsigned n = 0;
+
+        if (!notifier->receiving)
+                return 0;
+        LIST_FOREACH(listener, &notifier->listeners, link)
+                fds[n++] = (struct pollfd) { .fd = listener->fd, .events = POLLIN };
+        return n;
+}
+
+void notifier_dispatch(Notifier *notifier, const struct pollfd *fds, unsigned n_fds) {
+        Listener *listener = LIST_FIRST(&notifier->listeners);
+
+        for (unsigned i = 0; i < n_fds && listener; i++) {
+                Listener *next = LIST_NEXT(listener, link);
+
+                if (fds[i].revents & POLLIN)
+                        serve(notifier, listener);
+                else if (fds[i].revents)
+                        listener_free(listener);
+                listener = next;
+        }
+        watch_parked(notifier);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The notification engine: receives system calls from the listeners of a sandbox, has the kernel dispatch
+ * them, and answers. A sandbox has one listener for its first program and one for each program that was
+ * exec'ed into it. */
+
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <systemd/sd-event.h>
+
+#include "kernel.h"
+
+#define LISTENERS_MAX 64U
+#define NOTIFY_BATCH 64U          /* received before the first is dispatched */
+#define NOTIFY_SLOTS (PARKED_CALLS_MAX + NOTIFY_BATCH)
+
+typedef struct Sentry Sentry;
+typedef struct Notifier Notifier;
+
+typedef struct Listener {
+        Notifier *notifier;          /* lookup only */
+        int fd;                      /* owned */
+        LIST_ENTRY(Listener) link;   /* owned by the notifier */
+} Listener;
+
+typedef enum SlotState {
+        SLOT_FREE,
+        SLOT_GOT,    /* received, not answered */
+        SLOT_PARKED, /* the same, but the handler said: later */
+} SlotState;
+
+/* A call that was received and not answered yet. */
+typedef struct NotifySlot {
+        SlotState state;
+        Listener *listener; /* lookup only; NULL when the listener went away */
+        uint64_t id;        /* the kernel's */
+        Call call;
+} NotifySlot;
+
+struct Notifier {
+        Sentry *sentry;                  /* lookup only */
+        LIST_HEAD(, Listener) listeners; /* owned */
+        unsigned n_listeners;
+        bool receiving;                  /* false while paused */
+        NotifySlot *slots;               /* owned; NOTIFY_SLOTS of them */
+        unsigned n_parked;
+        uint64_t served_ns;              /* when the last call was answered; kernel_now() */
+        bool rearm;                      /* the event loop has something new to wait for: sentry_run() */
+        size_t request_size;             /* immutable; bytes the kernel writes for a request */
+        int32_t *ids_by_number;          /* owned, immutable: SyscallId of a number of the native ABI */
+        unsigned n_numbers;              /* immutable */
+        sd_event_source *watch_source;   /* owned; looks after parked calls, off when there are none */
+};
+
+int notifier_init(Notifier *notifier, Sentry *sentry);
+void notifier_done(Notifier *notifier);
+
+/* Serves a listener; takes ownership of fd when it returns 0. -EMFILE over the limit. */
+int notifier_add(Notifier *notifier, int fd);
+
+/* Fills fds (room for LISTENERS_MAX) with what to poll; returns how many. None while paused. */
+struct pollfd;
+unsigned notifier_poll_fds(const Notifier *notifier, struct pollfd *fds);
+
+/* Receives all that is there from listeners that poll said something of, dispatches, answers. */
+void notifier_dispatch(Notifier *notifier, const struct pollfd *fds, unsigned n_fds);
+
+/* Gives parked calls back to their tasks to run again: each must be about to stop for a signal or a freezer. */
+void notifier_restart_parked(Notifier *notifier);
+
+/* Whether the caller still waits for its answer: what was read of it by its task id was its own. */
+bool notifier_call_is_valid(const Notifier *notifier, const Call *call);
+
+/* The name of a call for people, as its architecture has it; "#9999" if it has none. */
+void notifier_call_name(const Call *call, char *buffer, size_t size);
+/* The name of its architecture, by libseccomp's names. */
+const char *notifier_arch_name(const Call *call);
+
+/* Answers a call that was parked. */
+void notifier_answer(Notifier *notifier, const Call *call, Verdict verdict);

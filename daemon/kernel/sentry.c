@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "bus-util.h"
+#include "log.h"
+#include "sentry.h"
+#include "tasks.h"
+#include "util.h"
+
+#define PAUSE_DEADLINE_NS (10 * UINT64_C(1000000000))
+#define EXIT_WORD_USEC (2 * 1000000U) /* how long a launcher may take to say how its program ended */
+
+const char *sentry_state_to_string(SentryState state) {
+        static const char *const names[_SENTRY_STATE_MAX] = {
+                [SENTRY_STARTING] = "starting",
+                [SENTRY_RUNNING] = "running",
+                [SENTRY_PAUSED] = "paused",
+                [SENTRY_EXITED] = "exited",
+        };
+
+        return state < _SENTRY_STATE_MAX ? names[state] : NULL;
+}
+
+static int kernel_of_profile(Sentry *sentry) {
+        const Profile *profile = sentry->profile;
+        KernelConfig config = {
+                .name = sentry->name,
+                .hostname = profile->hostname,
+                .domainname = profile->domainname,
+                .emulated_capabilities = profile->emulated_capabilities,
+                .log_size = profile->log_size,
+                .version_string = PACKAGE_VERSION,
+        };
+        struct utsname host;
+        CpuSet wanted;
+        int r;
+
+        if (uname(&host) < 0)
+                return -errno;
+        config.sysname = host.sysname;
+        config.release = profile->kernel_release ?: host.release;
+        config.version = profile->kernel_version ?: host.version;
+        config.machine = host.machine;
+
+        r = host_seccomp_cpus(&config.cpus, &config.cpu_mask_size, &config.cpu_ids);
+        if (r < 0)
+                return r;
+        if (profile->cpus) {
+                char allowed[CPUSET_LIST_MAX];
+
+                r = cpuset_parse(profile->cpus, &wanted);
+                if (r < 0)
+                        return r;
+                cpuset_format(&config.cpus, allowed, sizeof(allowed));
+                cpuset_and(&config.cpus, &wanted);
+                if (cpuset_is_empty(&config.cpus)) {
+                        log_error("%s: none of the CPUs \"%s\" of the profile is among those allowed here (%s)",
+                                  sentry->name, profile->cpus, allowed);
+                        return -EINVAL;
+                }
+        } else if (profile->n_cpus > 0)
+                cpuset_truncate(&config.cpus, profile->n_cpus);
+
+        return kernel_new(&config, &sentry->host.host, &sentry->kernel);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        Sentry *sentry = userdata;
+
+        (void) source;
+        if (info->ssi_signo == SIGCHLD) {
+                freezer_reap(&sentry->freezer);
+                return 0;
+        }
+
+        log_info("%s: ending the sandbox for signal %" PRIu32, sentry->name, info->ssi_signo);
+        if (sentry_kill(sentry, 128 + (int) info->ssi_signo) < 0)
+                sentry_exited(sentry, 128 + (int) info->ssi_signo);
+        return 0;
+}
+
+/* The manager is gone. The sandbox goes on: who is left without a bus can still be launched from and answer. */
+static int on_bus_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sentry *sentry = userdata;
+
+        (void) m, (void) error;
+        log_warning("%s: the manager is gone; serving on", sentry->name);
+        return 0;
+}
+
+static int connect_bus(Sentry *sentry, int fd) {
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        r = bus_peer_new(fd, true, "manager", &bus);
+        if (r < 0)
+                return r;
+        sentry->bus = TAKE_PTR(bus);
+        r = kernel_dbus_add(sentry);
+        if (r < 0)
+                return r;
+        r = sd_bus_match_signal(sentry->bus, NULL, NULL, BUS_LOCAL_PATH, BUS_LOCAL_INTERFACE, "Disconnected",
+                                on_bus_disconnected, sentry);
+        if (r < 0)
+                return r;
+        r = sd_bus_attach_event(sentry->bus, sentry->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        return sd_bus_start(sentry->bus);
+}
+
+int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd, Sentry **ret) {
+        static const int signals[] = { SIGTERM, SIGCHLD };
+        _cleanup_(sentry_freep) Sentry *sentry = NULL;
+        ProfileProblems problems = {};
+        int r;
+
+        sentry = calloc(1, sizeof(Sentry));
+        if (!sentry)
+                return -ENOMEM;
+        LIST_INIT(&sentry->launches);
+        host_seccomp_init(&sentry->host, sentry);
+        freezer_init(&sentry->freezer, sentry);
+        sentry->init_pidfd = -EBADF;
+        sentry->status = -1;
+        sentry->name = strdup(name);
+        sentry->document = strdup(document);
+        if (!sentry->name || !sentry->document)
+                return -ENOMEM;
+
+        r = profile_parse(document, &sentry->profile, &problems);
+        if (r == -EBADMSG) {
+                _cleanup_free_ char *text = profile_problems_to_string(&problems);
+
+                log_error("%s: the profile is not valid: %s", name, text ?: "no memory to say why");
+        }
+        profile_problems_done(&problems);
+        if (r < 0)
+                return r;
+
+        r = kernel_of_profile(sentry);
+        if (r < 0)
+                return r;
+        r = sd_event_new(&sentry->event);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
+                r = sd_event_add_signal(sentry->event, NULL, signals[i], on_signal, sentry);
+                if (r < 0)
+                        return r;
+        }
+        r = notifier_init(&sentry->notifier, sentry);
+        if (r < 0)
+                return r;
+        r = launch_server_add(sentry, launch_fd, true);
+        if (r < 0)
+                return r;
+        r = connect_bus(sentry, bus_fd);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(sentry);
+        return 0;
+}
+
+Sentry *sentry_free(Sentry *sentry) {
+        if (!sentry)
+                return NULL;
+
+        launch_server_done(sentry);
+        notifier_done(&sentry->notifier);
+        freezer_done(&sentry->freezer);
+        host_seccomp_done(&sentry->host);
+        sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
+        sentry->bus = sd_bus_flush_close_unref(sentry->bus);
+        sentry->event = sd_event_unref(sentry->event);
+        kernel_free(sentry->kernel);
+        profile_free(sentry->profile);
+        free(sentry->document);
+        free(sentry->name);
+        free(sentry);
+        return NULL;
+}
+
+/* The listeners are polled beside the event loop and not by it: a round of sd-event costs several system calls,
+ * and a guest waits for every one of them. */
+int sentry_run(Sentry *sentry) {
+        struct pollfd fds[1 + LISTENERS_MAX];
+        int r;
+
+        for (;;) {
+                unsigned n;
+
+                if (sd_event_get_state(sentry->event) == SD_EVENT_FINISHED)
+                        return 0;
+                r = sd_event_prepare(sentry->event);
+                if (r == 0)
+                        do {
+                                n = notifier_poll_fds(&sentry->notifier, fds + 1);
+                                fds[0] = (struct pollfd) {
+                                        .fd = sd_event_get_fd(sentry->event),
+                                        .events = POLLIN,
+                                };
+                                if (poll(fds, 1 + n, -1) < 0 && errno != EINTR)
+                                        return -errno;
+                                notifier_dispatch(&sentry->notifier, fds + 1, n);
+                        } while (fds[0].revents == 0 && !sentry->notifier.rearm);
+                if (r >= 0)
+                        r = r > 0 ? r : sd_event_wait(sentry->event, 0);
+                if (r > 0)
+                        r = sd_event_dispatch(sentry->event);
+                if (r == -ESTALE || r == -ECHILD)
+                        return 0;
+                if (r < 0)
+                        return r;
+                sentry->notifier.rearm = false;
+        }
+}
+
+int sentry_boot(Sentry *sentry, pid_t pid, int pidfd, int fds[]) {
+        int r;
+
+        r = host_seccomp_attach(&sentry->host, pid, fds);
+        if (r < 0)
+                return r;
+
+        /* What the emulated sched_setaffinity(2) allows is what the tasks start with. */
+        r = sentry->host.host.ops->task_set_affinity(&sentry->host.host, pid, &sentry->kernel->cpus);
+        if (r < 0)
+                return r;
+
+        sentry->init_pid = pid;
+        sentry->init_pidfd = pidfd;
+        return 0;
+}
+
+void sentry_started(Sentry *sentry) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_REALTIME, &ts);
+        sentry->started_usec = (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+        sentry->state = SENTRY_RUNNING;
+        kernel_boot(sentry->kernel, sentry->host.uts_ns);
+        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", NULL);
+}
+
+void sentry_exited(Sentry *sentry, int status) {
+        if (sentry->state == SENTRY_EXITED)
+                return;
+
+        sentry->state = SENTRY_EXITED;
+        if (sentry->status < 0)
+                sentry->status = status;
+        event_report_dropped(sentry->kernel);
+        kernel_dbus_changed(sentry, "State", NULL);
+        kernel_dbus_exited(sentry, sentry->status);
+        (void) sd_event_exit(sentry->event, 0);
+}
+
+static int on_no_word(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source, (void) usec;
+        sentry_exited(userdata, 128 + SIGKILL);
+        return 0;
+}
+
+void sentry_init_died(Sentry *sentry) {
+        int r;
+
+        if (sentry->end_source)
+                return;
+        r = sd_event_add_time_relative(sentry->event, &sentry->end_source, CLOCK_MONOTONIC, EXIT_WORD_USEC, 0,
+                                       on_no_word, sentry);
+        if (r < 0)
+                sentry_exited(sentry, 128 + SIGKILL);
+}
+
+static int kill_one(pid_t pid, void *userdata) {
+        bool *any = userdata;
+
+        if (kill(pid, SIGKILL) >= 0)
+                *any = true;
+        return 0;
+}
+
+/* With a PID namespace the death of init is the death of all, and the kernel lets none be born. Without one they
+ * are killed until there is none. */
+static void kill_all(Sentry *sentry) {
+        (void) syscall(SYS_pidfd_send_signal, sentry->init_pidfd, SIGKILL, NULL, 0);
+        if (!sentry->profile->pid_host)
+                return;
+        for (unsigned round = 0; round < 1000; round++) {
+                bool any = false;
+
+                (void) tasks_for_each(&sentry->host, kill_one, &any);
+                if (!any)
+                        break;
+        }
+}
+
+int sentry_kill(Sentry *sentry, int status) {
+        if (sentry->state != SENTRY_RUNNING && sentry->state != SENTRY_PAUSED)
+                return -ESRCH;
+
+        /* The first status holds, as with exit_group(2). */
+        if (sentry->status < 0) {
+                sentry->status = status & 0xff;
+                launch_server_tell_status(sentry, sentry->status);
+        }
+        kill_all(sentry);
+        return 0;
+}
+
+int sentry_pause(Sentry *sentry, char **ret_message) {
+        uint64_t now = kernel_now(sentry->kernel);
+        int r;
+
+        if (sentry->state != SENTRY_RUNNING && sentry->state != SENTRY_PAUSED)
+                return -ESRCH;
+
+        if (sentry->pause_depth == 0) {
+                /* A task whose call was received cannot stop before it is answered, and all but the parked ones
+                 * are. So nothing is received any more: a call that waits for that stops, and is made again
+                 * afterwards. */
+                sentry->notifier.receiving = false;
+                r = freezer_freeze(&sentry->freezer, now + PAUSE_DEADLINE_NS, ret_message);
+                if (r < 0) {
+                        sentry->notifier.receiving = true;
+                        return r;
+                }
+                sentry->state = SENTRY_PAUSED;
+        }
+
+        sentry->pause_depth++;
+        kernel_dbus_changed(sentry, "State", "PauseDepth", NULL);
+        return 0;
+}
+
+int sentry_resume(Sentry *sentry) {
+        if (sentry->state != SENTRY_RUNNING && sentry->state != SENTRY_PAUSED)
+                return -ESRCH;
+        if (sentry->pause_depth == 0)
+                return -EALREADY;
+
+        if (--sentry->pause_depth == 0) {
+                freezer_thaw(&sentry->freezer);
+                sentry->notifier.receiving = true;
+                sentry->state = SENTRY_RUNNING;
+        }
+        kernel_dbus_changed(sentry, "State", "PauseDepth", NULL);
+        return 0;
+}

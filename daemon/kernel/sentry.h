@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* sentry-kernel: the process that holds one sandbox's listeners and its emulated kernel. One thread, one event
+ * loop, every signal blocked and read from a signalfd. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "freezer.h"
+#include "host-seccomp.h"
+#include "kernel.h"
+#include "notify.h"
+#include "profile.h"
+
+#define LAUNCHES_MAX 64U /* programs that were launched into a sandbox and have a launcher that waits */
+
+typedef enum SentryState {
+        SENTRY_STARTING, /* waits for the first LISTENER */
+        SENTRY_RUNNING,
+        SENTRY_PAUSED,
+        SENTRY_EXITED,
+        _SENTRY_STATE_MAX,
+} SentryState;
+
+const char *sentry_state_to_string(SentryState state);
+
+typedef struct Sentry Sentry;
+
+/* One program that a launcher brings in: the first makes the sandbox, the others are exec'ed into it. */
+typedef struct Launch {
+        Sentry *sentry;            /* lookup only */
+        int fd;                    /* owned; the launch socket */
+        sd_event_source *source;   /* owned */
+        pid_t pid;                 /* the program's, once it said LISTENER; 0 before */
+        pid_t parent_pid;          /* the launcher's, with pid */
+        int pidfd;                 /* owned, with pid */
+        sd_event_source *exit_source; /* owned, with pidfd: the first program only */
+        bool is_first;             /* immutable */
+        LIST_ENTRY(Launch) link;   /* owned by the sentry */
+} Launch;
+
+struct Sentry {
+        char *name;                /* immutable, owned */
+        Profile *profile;          /* immutable, owned */
+        char *document;            /* immutable, owned: the profile as text, for those who exec */
+        sd_event *event;           /* owned */
+        sd_bus *bus;               /* owned; NULL after the manager is gone */
+
+        HostSeccomp host;          /* owned */
+        Kernel *kernel;            /* owned */
+        Notifier notifier;         /* owned by notify.c */
+        Freezer freezer;           /* owned by freezer.c */
+
+        LIST_HEAD(, Launch) launches; /* owned by launch-server.c */
+        unsigned n_launches;
+
+        SentryState state;         /* sentry_set_state() */
+        unsigned pause_depth;      /* owned by sentry.c */
+        pid_t init_pid;            /* host pid of the first program; 0 before */
+        int init_pidfd;            /* the launch's; -EBADF before */
+        uint64_t started_usec;     /* CLOCK_REALTIME, when the first program was let go */
+        int status;                /* of the sandbox: 0-255, or -1 while nobody decided */
+        sd_event_source *end_source; /* owned: deadline for the end after init died */
+};
+
+/* Starts serving; takes ownership of the descriptors, and of name and document by copy. */
+int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd, Sentry **ret);
+Sentry *sentry_free(Sentry *sentry);
+static inline void sentry_freep(Sentry **sentry) { sentry_free(*sentry); }
+
+/* Serves until the sandbox has ended. */
+int sentry_run(Sentry *sentry);
+
+/* The first program is there and waits to go. pidfd stays the launch's; of fds (indexed by LaunchFd), what
+ * is taken is set to -EBADF. 0 or an error, which refuses the launch. */
+int sentry_boot(Sentry *sentry, pid_t pid, int pidfd, int fds[]);
+/* It was told to go. */
+void sentry_started(Sentry *sentry);
+/* It is dead; its launcher, if it lives, is about to say how. */
+void sentry_init_died(Sentry *sentry);
+/* It has ended, with the exit code of the sandbox as far as its launcher knows it (-1: nobody knows). Tells the
+ * manager and leaves the event loop. */
+void sentry_exited(Sentry *sentry, int status);
+
+/* Ends the sandbox: all tasks die, status (0-255) is the sandbox's. -ESRCH before the start and after the end. */
+int sentry_kill(Sentry *sentry, int status);
+
+/* Nesting pause. 0; -ETIMEDOUT and -EBUSY with a message that names the task that would not stop. */
+int sentry_pause(Sentry *sentry, char **ret_message);
+/* -EALREADY when it is not paused. */
+int sentry_resume(Sentry *sentry);
+
+/* launch-server.c */
+/* Serves a launch socket; takes ownership of fd. */
+int launch_server_add(Sentry *sentry, int fd, bool is_first);
+void launch_server_done(Sentry *sentry);
+/* Tells the waiting launchers that the status was decided here. */
+void launch_server_tell_status(Sentry *sentry, int status);
+/* Whether a process is a launcher that waits for its program: it is in the sandbox's user namespace, but none
+ * of its tasks. */
+bool launch_server_is_launcher(const Sentry *sentry, pid_t pid);
+/* A socket for one more program: the launcher's end. */
+int launch_server_open(Sentry *sentry, int *ret_fd);
+
+/* kernel-dbus.c */
+int kernel_dbus_add(Sentry *sentry);
+void kernel_dbus_event(Sentry *sentry, const KernelEvent *event);
+void kernel_dbus_exited(Sentry *sentry, int status);
+/* PropertiesChanged for the named ones, NULL at the end. */
+void kernel_dbus_changed(Sentry *sentry, ...) __attribute__((sentinel));

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "sentry.h"
+#include "tasks.h"
+#include "util.h"
+
+#define ARGV_TEXT_MAX (128U * 1024U)
+
+static void closedirp(DIR **dir) {
+        if (*dir)
+                (void) closedir(*dir);
+}
+
+/* The next entry of a /proc directory that is a number; 0 at the end. */
+static pid_t next_pid(DIR *dir) {
+        struct dirent *entry;
+        int pid;
+
+        while ((entry = readdir(dir)))
+                if (safe_atoi(entry->d_name, &pid) >= 0 && pid > 0)
+                        return pid;
+        return 0;
+}
+
+static int open_dir_at(int fd, const char *path, DIR **ret) {
+        _cleanup_close_ int copy = -EBADF;
+        DIR *dir;
+
+        copy = openat(fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (copy < 0)
+                return -errno;
+        dir = fdopendir(copy);
+        if (!dir)
+                return -errno;
+        (void) TAKE_FD(copy);
+        *ret = dir;
+        return 0;
+}
+
+int tasks_for_each(const HostSeccomp *host, int (*function)(pid_t host_pid, void *userdata), void *userdata) {
+        _cleanup_(closedirp) DIR *dir = NULL;
+        pid_t pid;
+        int r;
+
+        if (host->user_ns == 0)
+                return -ESRCH;
+        r = open_dir_at(AT_FDCWD, "/proc", &dir);
+        if (r < 0)
+                return r;
+
+        while ((pid = next_pid(dir)) > 0)
+                if (host_seccomp_owns(host, pid)) {
+                        r = function(pid, userdata);
+                        if (r != 0)
+                                return r;
+                }
+        return 0;
+}
+
+/* The fields of /proc/PID/stat that are wanted here; proc_pid_stat(5). */
+typedef struct Stat {
+        char comm[65];
+        char state;
+        pid_t ppid;
+        uint32_t n_threads;
+        uint64_t start_ticks;
+} Stat;
+
+static int read_stat(int proc_fd, pid_t pid, Stat *ret) {
+        char path[64], text[1024];
+        _cleanup_close_ int fd = -EBADF;
+        const char *begin, *end;
+        Stat stat = {};
+        ssize_t n;
+        int ppid;
+
+        (void) snprintf(path, sizeof(path), "%d/stat", (int) pid);
+        fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        n = read(fd, text, sizeof(text) - 1);
+        if (n < 0)
+                return -errno;
+        text[n] = '\0';
+
+        /* The name may hold anything, also blanks and parentheses. */
+        begin = strchr(text, '(');
+        end = strrchr(text, ')');
+        if (!begin || !end || end < begin)
+                return -EBADMSG;
+        (void) snprintf(stat.comm, sizeof(stat.comm), "%.*s", (int) (end - begin - 1), begin + 1);
+        if (sscanf(end + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %" SCNu32
+                            " %*d %" SCNu64, &stat.state, &ppid, &stat.n_threads, &stat.start_ticks) != 4)
+                return -EBADMSG;
+        stat.ppid = ppid;
+        *ret = stat;
+        return 0;
+}
+
+static int read_argv(int proc_fd, pid_t pid, char ***ret) {
+        _cleanup_strv_free_ char **argv = NULL;
+        _cleanup_free_ char *text = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        size_t size;
+        char path[64];
+        ssize_t n;
+        int r;
+
+        (void) snprintf(path, sizeof(path), "%d/cmdline", (int) pid);
+        fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        text = malloc(ARGV_TEXT_MAX + 1);
+        if (!text)
+                return -ENOMEM;
+        /* One read: a guest can write its own arguments while we look. Longer ones are cut. */
+        n = read(fd, text, ARGV_TEXT_MAX);
+        if (n < 0)
+                return -errno;
+        size = (size_t) n;
+        text[size] = '\0';
+
+        for (size_t i = 0; i < size; i += strlen(text + i) + 1) {
+                size_t length = strlen(text + i);
+
+                /* What is no UTF-8 cannot go over D-Bus. */
+                for (size_t ok; (ok = utf8_valid_length(text + i, length)) < length;)
+                        text[i + ok] = '?';
+                r = strv_extend(&argv, text + i);
+                if (r < 0)
+                        return r;
+        }
+        if (!argv) {
+                argv = calloc(1, sizeof(char *));
+                if (!argv)
+                        return -ENOMEM;
+        }
+        *ret = TAKE_PTR(argv);
+        return 0;
+}
+
+/* The id of a task in its own, innermost PID namespace. */
+static int read_nspid(pid_t host_tid, pid_t *ret_innermost) {
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+        const char *p;
+        int innermost = 0, r;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/status", (int) host_tid);
+        r = read_full_file(path, 65536, &text, NULL);
+        if (r < 0)
+                return r;
+        p = strstr(text, "\nNSpid:");
+        if (!p)
+                return -EOPNOTSUPP;
+        for (p += strlen("\nNSpid:"); *p && *p != '\n';) {
+                char *end;
+                long v = strtol(p, &end, 10);
+
+                if (end == p)
+                        break;
+                innermost = (int) v;
+                p = end;
+        }
+        *ret_innermost = innermost;
+        return 0;
+}
+
+int task_for_each_thread(pid_t host_pid, int (*function)(pid_t host_tid, void *userdata), void *userdata) {
+        _cleanup_(closedirp) DIR *dir = NULL;
+        char path[64];
+        pid_t tid;
+        int r;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/task", (int) host_pid);
+        if (open_dir_at(AT_FDCWD, path, &dir) < 0)
+                return 0;
+        while ((tid = next_pid(dir)) > 0) {
+                r = function(tid, userdata);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+typedef struct FindTid {
+        pid_t wanted;
+        pid_t found;
+} FindTid;
+
+static int match_tid(pid_t host_tid, void *userdata) {
+        FindTid *find = userdata;
+        pid_t inner;
+
+        if (read_nspid(host_tid, &inner) < 0 || inner != find->wanted)
+                return 0;
+        find->found = host_tid;
+        return 1;
+}
+
+static int find_tid_in(pid_t host_pid, void *userdata) {
+        return task_for_each_thread(host_pid, match_tid, userdata);
+}
+
+pid_t tasks_find_tid(const HostSeccomp *host, pid_t tid) {
+        FindTid find = { .wanted = tid };
+        int r;
+
+        r = tasks_for_each(host, find_tid_in, &find);
+        if (r < 0)
+                return r;
+        return r > 0 ? find.found : -ESRCH;
+}
+
+TaskInfo *tasks_free(TaskInfo *tasks, size_t n) {
+        for (size_t i = 0; tasks && i < n; i++)
+                strv_free(tasks[i].argv);
+        free(tasks);
+        return NULL;
+}
+
+/* When the host booted, by the clocks that /proc counts from. */
+static uint64_t boot_realtime_usec(void) {
+        struct timespec real, boot;
+
+        (void) clock_gettime(CLOCK_REALTIME, &real);
+        (void) clock_gettime(CLOCK_BOOTTIME, &boot);
+        return (uint64_t) ((real.tv_sec - boot.tv_sec) * INT64_C(1000000) + (real.tv_nsec - boot.tv_nsec) / 1000);
+}
+
+typedef struct Collect {
+        TaskInfo *tasks;
+        size_t n, n_allocated;
+        bool pid_host;
+        int proc_fd;        /* our own /proc */
+        uint64_t boot_usec, ticks;
+} Collect;
+
+static int collect_one(pid_t host_pid, void *userdata) {
+        Collect *collect = userdata;
+        TaskInfo *task;
+        Stat stat;
+        pid_t pid = host_pid;
+
+        if (collect->n >= TASKS_MAX)
+                return 0;
+        if (read_stat(collect->proc_fd, host_pid, &stat) < 0)
+                return 0; /* gone meanwhile */
+        if (!collect->pid_host && read_nspid(host_pid, &pid) < 0)
+                return 0;
+
+        if (collect->n == collect->n_allocated) {
+                size_t want = collect->n_allocated == 0 ? 16 : collect->n_allocated * 2;
+                TaskInfo *grown = reallocarray(collect->tasks, want, sizeof(TaskInfo));
+
+                if (!grown)
+                        return -ENOMEM;
+                collect->tasks = grown;
+                collect->n_allocated = want;
+        }
+
+        task = &collect->tasks[collect->n];
+        *task = (TaskInfo) {
+                .pid = pid,
+                .ppid = stat.ppid, /* the host's; translated when all are known */
+                .host_pid = host_pid,
+                .n_threads = stat.n_threads,
+                .state = stat.state,
+                .start_usec = collect->boot_usec + stat.start_ticks * 1000000 / collect->ticks,
+        };
+        memcpy(task->comm, stat.comm, sizeof(task->comm));
+        for (size_t ok, n = strlen(task->comm); (ok = utf8_valid_length(task->comm, n)) < n;)
+                task->comm[ok] = '?';
+        if (read_argv(collect->proc_fd, host_pid, &task->argv) < 0) {
+                task->argv = calloc(1, sizeof(char *));
+                if (!task->argv)
+                        return -ENOMEM;
+        }
+        collect->n++;
+        return 0;
+}
+
+static int compare_host(const void *a, const void *b) {
+        const TaskInfo *x = a, *y = b;
+
+        return (x->host_pid > y->host_pid) - (x->host_pid < y->host_pid);
+}
+
+static int compare_pid(const void *a, const void *b) {
+        const TaskInfo *x = a, *y = b;
+
+        return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+int tasks_list(const HostSeccomp *host, TaskInfo **ret, size_t *ret_n) {
+        _cleanup_close_ int proc_fd = -EBADF;
+        Collect collect = {
+                .pid_host = host->sentry->profile->pid_host,
+                .boot_usec = boot_realtime_usec(),
+                .ticks = (uint64_t) sysconf(_SC_CLK_TCK),
+        };
+        int r;
+
+        proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (proc_fd < 0)
+                return -errno;
+        collect.proc_fd = proc_fd;
+
+        r = tasks_for_each(host, collect_one, &collect);
+        if (r < 0) {
+                tasks_free(collect.tasks, collect.n);
+                return r;
+        }
+
+        if (collect.n > 0)
+                qsort(collect.tasks, collect.n, sizeof(TaskInfo), compare_host);
+        for (size_t i = 0; i < collect.n; i++) {
+                TaskInfo key = { .host_pid = collect.tasks[i].ppid }, *parent;
+
+                parent = bsearch(&key, collect.tasks, collect.n, sizeof(TaskInfo), compare_host);
+                /* .pid of entries is not touched by this loop, so the order does not matter. */
+                collect.tasks[i].ppid = parent ? parent->pid : 0;
+        }
+        if (collect.n > 0)
+                qsort(collect.tasks, collect.n, sizeof(TaskInfo), compare_pid);
+
+        *ret = collect.tasks;
+        *ret_n = collect.n;
+        return 0;
+}
+
+/* The sandbox's own /proc holds its processes and no others, which is cheaper than looking through the host's.
+ * With the host's PIDs it is the host's. */
+int tasks_count(const HostSeccomp *host, uint32_t *ret) {
+        _cleanup_(closedirp) DIR *dir = NULL;
+        uint32_t n = 0;
+        pid_t pid;
+        Stat stat;
+        int r;
+
+        if (host->proc_fd < 0)
+                return -ESRCH;
+        r = open_dir_at(host->proc_fd, ".", &dir);
+        if (r < 0)
+                return r;
+        while ((pid = next_pid(dir)) > 0) {
+                if (host->sentry->profile->pid_host && !host_seccomp_owns(host, pid))
+                        continue;
+                if (read_stat(host->proc_fd, pid, &stat) >= 0)
+                        n += stat.n_threads;
+        }
+        *ret = n;
+        return 0;
+}
+
+void task_comm(pid_t host_tid, char ret_comm[static 65]) {
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+        size_t n;
+
+        ret_comm[0] = '?';
+        ret_comm[1] = '\0';
+        (void) snprintf(path, sizeof(path), "/proc/%d/comm", (int) host_tid);
+        if (read_full_file(path, 4096, &text, &n) < 0 || n == 0)
+                return;
+        if (text[n - 1] == '\n')
+                text[--n] = '\0';
+        for (size_t ok; (ok = utf8_valid_length(text, n)) < n;)
+                text[ok] = '?';
+        (void) snprintf(ret_comm, 65, "%.64s", text);
+        n = strlen(ret_comm);
+        /* The cut may have gone through a character. */
+        ret_comm[utf8_valid_length(ret_comm, n)] = '\0';
+}
