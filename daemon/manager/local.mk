@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+pkglibexec_PROGRAMS += sentryd
+sentryd_SOURCES = \
+	daemon/manager/connection.c \
+	daemon/manager/connection.h \
+	daemon/manager/embedded.c \
+	daemon/manager/embedded.h \
+	daemon/manager/identify.c \
+	daemon/manager/identify.h \
+	daemon/manager/main.c \
+	daemon/manager/manager-dbus.c \
+	daemon/manager/manager-methods.c \
+	daemon/manager/manager.c \
+	daemon/manager/manager.h \
+	daemon/manager/pending.c \
+	daemon/manager/pending.h \
+	daemon/manager/properties.c \
+	daemon/manager/sandbox-dbus.c \
+	daemon/manager/sandbox-methods.c \
+	daemon/manager/sandbox.c \
+	daemon/manager/sandbox.h \
+	daemon/manager/spawn.c \
+	daemon/manager/spawn.h
+sentryd_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
+sentryd_LDADD = libcommon.a $(SYSTEMD_LIBS) $(JSON_LIBS) $(CAP_LIBS)

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A sandbox as the manager knows it: its name and owner, the connection to its sentry-kernel, a cache of what that
+ * one says, and the calls that wait for an answer. It lives from CreateSandbox until sentry-kernel says Exited or
+ * dies; after that it is kept a while for its exit status. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+typedef struct Connection Connection;
+typedef struct Manager Manager;
+typedef struct Pending Pending;
+typedef struct Sandbox Sandbox;
+
+#define SANDBOX_NAME_MAX 64U
+#define SANDBOX_STATUS_LOST 125 /* the status when sentry-kernel dies without telling one */
+#define SANDBOX_START_DEADLINE_USEC (60U * UINT64_C(1000000))  /* for the launcher to come */
+#define SANDBOX_DEPART_DEADLINE_USEC (10U * UINT64_C(1000000)) /* for sentry-kernel to exit after Exited */
+
+typedef TAILQ_HEAD(SandboxQueue, Sandbox) SandboxQueue;
+
+struct Sandbox {
+        Manager *manager;   /* not owned; immutable */
+        char *name, *path;  /* owned; immutable: and its object path */
+        uint32_t owner;     /* immutable: the uid that made it */
+        char *profile_name; /* owned; immutable */
+        char *profile;      /* owned: the resolved document; freed (NULL) at the end */
+
+        /* Said by sentry-kernel, so not to be relied on for security. */
+        const char *state; /* static text: starting, running, paused, exited; never NULL */
+        char *hostname, *domainname, *cpus; /* owned; NULL: not told yet */
+        uint32_t init_pid;         /* 0: none yet, or no longer */
+        uint32_t pause_depth;
+        uint64_t started_usec;     /* CLOCK_REALTIME; our own measure until we are told better */
+
+        /* The user namespace of init_pid; read on the first GetSandboxByPID() that needs it. */
+        dev_t userns_dev;
+        ino_t userns_ino; /* 0: not read */
+
+        sd_bus *kernel;    /* owned: to sentry-kernel; NULL once that is gone */
+        bool kernel_ready; /* authenticated: calls may be sent */
+        pid_t pid;         /* of sentry-kernel; not valid once child_source is NULL */
+        sd_event_source *child_source;    /* owned: its exit; NULL: not running */
+        sd_event_source *deadline_source; /* owned: what must have happened by then depends on ended; or NULL */
+
+        int32_t exit_status; /* -1 while it lives */
+        int kill_status;     /* what the last Kill() asked for, the status if we have to kill hard; or -1 */
+        bool linked;         /* by manager.c: in manager->live or ->ended */
+        bool ended;          /* by manager.c: in manager->ended instead of manager->live */
+
+        TAILQ_HEAD(, Pending) pending; /* owned, by pending.c: calls not answered yet, oldest first */
+        unsigned n_waits, n_forwards; /* how many of each kind are in pending */
+
+        TAILQ_ENTRY(Sandbox) queue;  /* owned by manager.c: in manager->live or ->ended */
+        LIST_ENTRY(Sandbox) bucket;  /* owned by manager.c: in manager->buckets, while it lives */
+};
+
+extern const sd_bus_vtable sandbox_vtable[];
+
+/* Makes a sandbox and starts its sentry-kernel. Returns the launcher's end of the launch socket. name must be valid
+ * and free, profile a resolved document. Nobody has been told of it yet: sandbox_announce(). */
+int sandbox_new(Manager *manager, const char *name, uid_t owner, const char *profile_name, const char *profile,
+                Sandbox **ret, int *ret_launch_fd, sd_bus_error *error);
+void sandbox_announce(Sandbox *s);
+
+/* NULL-safe. Calls that wait are dropped without an answer; sentry-kernel, if it runs, goes on by itself. */
+Sandbox *sandbox_free(Sandbox *s);
+
+/* Takes in what sentry-kernel has already sent, so that who has seen the sandbox change (by way of the launcher)
+ * never gets an older answer from us. The sandbox may have ended after it, but is still there. */
+void sandbox_settle(Sandbox *s);
+
+/* Kills sentry-kernel; its end ends the sandbox and, by the launch socket, the program. */
+void sandbox_kill_kernel(Sandbox *s);
+
+/* 0, or AccessDenied with a sentence that helps: only owner and root may. */
+int sandbox_check_access(const Sandbox *s, uid_t caller, sd_bus_error *error);
+
+/* Takes over what PropertiesChanged of sentry-kernel says, and tells everybody of what is new (properties.c). */
+int sandbox_take_properties(Sandbox *s, sd_bus_message *changed);
+
+/* The objects under BUS_SANDBOX_PREFIX; userdata is the Connection. */
+int sandbox_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
+                 sd_bus_error *error);
+int sandbox_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error);
+
+/* Methods and properties of org.sentryd1.Sandbox (sandbox-methods.c); userdata is the Sandbox. */
+int sandbox_method_forward(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int sandbox_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int sandbox_method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int sandbox_property_get_profile(sd_bus *bus, const char *path, const char *interface, const char *property,
+                                 sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int sandbox_property_get_is_paused(sd_bus *bus, const char *path, const char *interface, const char *property,
+                                   sd_bus_message *reply, void *userdata, sd_bus_error *error);

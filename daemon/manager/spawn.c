@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Starting a sentry-kernel: its user, its descriptors, its environment. */
+
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "log.h"
+#include "spawn.h"
+#include "util.h"
+
+#define EXIT_SPAWN_FAILED 125
+#define NOBODY_GID 65534U
+#define GROUPS_MAX 65536 /* NGROUPS_MAX of Linux */
+
+/* Who a sentry-kernel runs as. */
+typedef struct Identity {
+        gid_t gid;
+        gid_t *groups; /* owned */
+        int n_groups;
+} Identity;
+
+static void identity_done(Identity *identity) {
+        free(identity->groups);
+}
+
+int spawn_find_kernel(char **ret) {
+        char own[PATH_MAX];
+        _cleanup_free_ char *path = NULL;
+        ssize_t n;
+        char *slash;
+
+        n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+        if (n > 0) {
+                own[n] = '\0';
+                slash = strrchr(own, '/');
+                if (slash) {
+                        *slash = '\0';
+                        if (asprintf(&path, "%s/sentry-kernel", own) < 0) {
+                                path = NULL;
+                                return -ENOMEM;
+                        }
+                        if (access(path, X_OK) >= 0) {
+                                *ret = TAKE_PTR(path);
+                                return 0;
+                        }
+                }
+        }
+
+        *ret = strdup(SENTRYD_LIBEXECDIR "/sentry-kernel");
+        return *ret ? 0 : -ENOMEM;
+}
+
+int spawn_make_environment(char ***ret) {
+        /* Told by systemd to its child, which is us. */
+        static const char *const ours[] = {
+                "NOTIFY_SOCKET=", "WATCHDOG_PID=", "WATCHDOG_USEC=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=",
+                "FDSTORE=", "MAINPID=", "MANAGERPID=", "DBUS_STARTER_ADDRESS=", "DBUS_STARTER_BUS_TYPE=",
+        };
+        _cleanup_strv_free_ char **env = NULL;
+        int r;
+
+        for (char **e = environ; e && *e; e++) {
+                bool skip = false;
+
+                for (size_t i = 0; i < ELEMENTSOF(ours); i++)
+                        skip = skip || startswith(*e, ours[i]);
+                if (skip)
+                        continue;
+
+                r = strv_extend(&env, *e);
+                if (r < 0)
+                        return r;
+        }
+
+        *ret = TAKE_PTR(env); /* NULL when nothing is left, which is an empty one to Linux, too */
+        return 0;
+}
+
+/* Looks up the groups of a user. A user without an entry has none. */
+static int identity_of(uid_t uid, Identity *ret) {
+        struct passwd entry, *found = NULL;
+        _cleanup_free_ char *buffer = NULL;
+        size_t size = 4096;
+        int n = 64, r;
+
+        do {
+                char *bigger = realloc(buffer, size);
+
+                if (!bigger)
+                        return -ENOMEM;
+                buffer = bigger;
+                r = getpwuid_r(uid, &entry, buffer, size, &found);
+                size *= 2;
+        } while (r == ERANGE && size <= 1024 * 1024);
+
+        if (!found) {
+                log_debug("Uid %u has no entry in the user database: its sandboxes run with group %u.", uid,
+                          NOBODY_GID);
+                *ret = (Identity) { .gid = NOBODY_GID };
+                return 0;
+        }
+
+        for (;;) {
+                gid_t *groups = calloc((size_t) n, sizeof(*groups));
+                int got = n;
+
+                if (!groups)
+                        return -ENOMEM;
+                if (getgrouplist(entry.pw_name, entry.pw_gid, groups, &got) >= 0) {
+                        *ret = (Identity) { .gid = entry.pw_gid, .groups = groups, .n_groups = got };
+                        return 0;
+                }
+                free(groups);
+                if (n >= GROUPS_MAX)
+                        return -E2BIG;
+                n = got > n ? got : 2 * n;
+                n = MIN(n, GROUPS_MAX);
+        }
+}
+
+/* Puts the descriptors in place. Async-signal-safe. */
+static int arrange_fds(const SpawnRequest *request) {
+        const int wanted[] = { request->bus_fd, request->launch_fd, request->profile_fd };
+        int high[ELEMENTSOF(wanted)], null_fd;
+
+        /* Out of the way first: one's source may be another's place. */
+        for (size_t i = 0; i < ELEMENTSOF(wanted); i++) {
+                high[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, _SPAWN_FD_END + 1);
+                if (high[i] < 0)
+                        return -errno;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(wanted); i++)
+                if (dup2(high[i], SPAWN_FD_BUS + (int) i) < 0)
+                        return -errno;
+
+        null_fd = open("/dev/null", O_RDONLY);
+        if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
+                return -errno;
+        if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+                return -errno;
+
+        if (syscall(SYS_close_range, _SPAWN_FD_END, ~0U, 0) >= 0)
+                return 0;
+
+        /* Older than Linux 5.9 */
+        for (int fd = _SPAWN_FD_END; fd < 65536; fd++)
+                (void) close(fd);
+        return 0;
+}
+
+static _Noreturn void child_fail(const char *what, const SpawnRequest *request, int error) {
+        log_error_errno(error, "Failed to %s for sentry-kernel of sandbox %s (%s): %m", what, request->name,
+                        request->path);
+        _exit(EXIT_SPAWN_FAILED);
+}
+
+/* The new process, up to its exec. */
+static _Noreturn void child_run(const SpawnRequest *request, const Identity *identity) {
+        char *argv[] = { (char *) "sentry-kernel", (char *) "--name", (char *) request->name, NULL };
+        struct sigaction default_action = { .sa_handler = SIG_DFL };
+        sigset_t none;
+        int r;
+
+        (void) sigaction(SIGPIPE, &default_action, NULL);
+        (void) sigaction(SIGHUP, &default_action, NULL);
+        sigemptyset(&none);
+        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+
+        if (setsid() < 0)
+                child_fail("start a session", request, errno);
+        if (chdir("/") < 0)
+                child_fail("go to /", request, errno);
+        (void) umask(0077);
+        (void) setrlimit(RLIMIT_NOFILE, request->nofile);
+
+        r = arrange_fds(request);
+        if (r < 0)
+                child_fail("arrange file descriptors", request, r);
+
+        if (request->switch_user) {
+                if (setgroups((size_t) identity->n_groups, identity->groups) < 0)
+                        child_fail("set the groups", request, errno);
+                if (setresgid(identity->gid, identity->gid, identity->gid) < 0)
+                        child_fail("set the group", request, errno);
+                if (setresuid(request->uid, request->uid, request->uid) < 0)
+                        child_fail("set the user", request, errno);
+        }
+
+        (void) execve(request->path, argv, request->env);
+        child_fail("execute the program", request, errno);
+}
+
+int spawn_kernel(const SpawnRequest *request, pid_t *ret) {
+        _cleanup_(identity_done) Identity identity = {};
+        pid_t pid;
+        int r;
+
+        /* For the message: the exec itself is not waited for. */
+        if (access(request->path, X_OK) < 0)
+                return -errno;
+
+        if (request->switch_user) {
+                r = identity_of(request->uid, &identity);
+                if (r < 0)
+                        return r;
+        }
+
+        /* Not vfork() and not posix_spawn(): we would wait for a process that its new user may stop before it
+         * execs. */
+        pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0)
+                child_run(request, &identity);
+
+        *ret = pid;
+        return 0;
+}
