@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Which daemon to talk to, and talking to it. */
+
+#include "connect.h"
+#include "embedded.h"
+#include "util.h"
+
+#define EMBEDDED_TRIES 3U
+#define DRIVER_NAME "org.freedesktop.DBus"
+#define DRIVER_PATH "/org/freedesktop/DBus"
+
+const char *ctl_daemon_name(const Ctl *ctl) {
+        if (ctl->peer)
+                return "the embedded sentryd";
+        return ctl->daemon == DAEMON_USER || (ctl->daemon == DAEMON_AUTO && geteuid() != 0) ? "the user's sentryd" :
+                                                                                                "the system's sentryd";
+}
+
+/* 1: somebody owns our name; 0: nobody. */
+static int name_has_owner(sd_bus *bus) {
+        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+        int r, owned;
+
+        r = sd_bus_call_method(bus, DRIVER_NAME, DRIVER_PATH, DRIVER_NAME, "NameHasOwner", NULL, &reply, "s",
+                               BUS_NAME);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "b", &owned);
+        return r < 0 ? r : owned;
+}
+
+/* Tries the instance on the system bus or on the user's. Returns 1 with ctl->bus set, 0 when it is not there, or
+ * CTL_FAILED. Only what was asked for explicitly is an error when it is not there. */
+static int connect_bus(Ctl *ctl, bool user, ConnectMode mode) {
+        bool explicit = ctl->daemon != DAEMON_AUTO && mode != CONNECT_RUNNING;
+        _cleanup_bus_close_ sd_bus *bus = NULL;
+        _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = user ? sd_bus_open_user(&bus) : sd_bus_open_system(&bus);
+        if (r >= 0)
+                r = name_has_owner(bus);
+        if (r < 0)
+                return !explicit ? 0 :
+                                   ctl_error("cannot reach the %s bus: %s", user ? "user's" : "system", strerror(-r));
+
+        if (r == 0 && mode == CONNECT_START) {
+                r = sd_bus_call_method(bus, DRIVER_NAME, DRIVER_PATH, DRIVER_NAME, "StartServiceByName", &error, NULL,
+                                       "su", BUS_NAME, (uint32_t) 0);
+                if (r < 0 && explicit)
+                        return ctl_error("%s cannot be started: %s", ctl_daemon_name(ctl),
+                                         bus_error_message(&error, r));
+                if (r < 0 && !sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN))
+                        ctl_notice(ctl, "%s cannot be started (%s): using an embedded one.", ctl_daemon_name(ctl),
+                                   bus_error_message(&error, r));
+                r = r >= 0;
+        }
+        if (r == 0)
+                return explicit ? ctl_error("%s is not running", ctl_daemon_name(ctl)) : 0;
+
+        ctl->bus = TAKE_PTR(bus);
+        ctl->peer = false;
+        return 1;
+}
+
+/* Speaks D-Bus on a connected socket, and makes sure that somebody answers. -ECONNRESET when the daemon ended before
+ * it came to us. */
+static int attach(int fd, sd_bus **ret) {
+        _cleanup_bus_close_ sd_bus *bus = NULL;
+        int r;
+
+        r = bus_peer_new(fd, false, "sentryd", &bus);
+        if (r < 0) {
+                (void) safe_close(fd);
+                return r;
+        }
+        r = sd_bus_start(bus);
+        if (r < 0)
+                return r;
+        /* Once it has accepted us it does not end while we are here. */
+        r = sd_bus_call_method(bus, NULL, "/", "org.freedesktop.DBus.Peer", "Ping", NULL, NULL, NULL);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(bus);
+        return 0;
+}
+
+static bool is_lost(int error) {
+        return error == -ECONNRESET || error == -EPIPE || error == -ENOTCONN || error == -ECONNABORTED ||
+               error == -ESHUTDOWN || error == -ECONNREFUSED;
+}
+
+/* The embedded daemon's last words, when it said anything short. */
+static void show_log(void) {
+        _cleanup_free_ char *file = embedded_log(), *text = NULL;
+        size_t size;
+
+        if (!file)
+                return;
+        if (read_full_file(file, 4096, &text, &size) >= 0 && size > 0)
+                (void) ctl_error("%s", text);
+        else
+                (void) ctl_error("what it says is in %s", file);
+}
+
+static int connect_embedded(Ctl *ctl, ConnectMode mode) {
+        int fd, r = 0;
+
+        for (unsigned i = 0; i < EMBEDDED_TRIES; i++) {
+                fd = embedded_connect(mode == CONNECT_START);
+                if (fd == -ENOENT)
+                        return 0;
+                if (fd < 0)
+                        return CTL_FAILED;
+                r = attach(fd, &ctl->bus);
+                if (r >= 0) {
+                        ctl->peer = true;
+                        return 1;
+                }
+                if (!is_lost(r))
+                        break;
+        }
+        if (is_lost(r) && mode != CONNECT_START)
+                return 0; /* it was ending */
+        (void) ctl_error(is_lost(r) ? "the embedded sentryd ends before it answers" :
+                                      "the embedded sentryd does not answer: %s", strerror(-r));
+        show_log();
+        return CTL_FAILED;
+}
+
+int ctl_connect(Ctl *ctl, ConnectMode mode) {
+        int r;
+
+        if (ctl->bus)
+                return 0;
+
+        r = connect_bus(ctl, ctl->daemon == DAEMON_USER || (ctl->daemon == DAEMON_AUTO && geteuid() != 0), mode);
+        if (r == 0 && ctl->daemon == DAEMON_AUTO)
+                r = connect_embedded(ctl, mode);
+        if (r < 0)
+                return r;
+        if (r == 0 && mode != CONNECT_RUNNING)
+                return ctl_error("no sentryd is running");
+
+        ctl->autostart = mode == CONNECT_START;
+        if (ctl->bus) /* polkit may ask whoever sits at the terminal */
+                (void) sd_bus_set_allow_interactive_authorization(ctl->bus, isatty(STDIN_FILENO));
+        return 0;
+}
+
+void ctl_disconnect(Ctl *ctl) {
+        ctl->bus = sd_bus_flush_close_unref(ctl->bus);
+}
+
+int ctl_new_call(Ctl *ctl, const char *path, const char *interface, const char *member, sd_bus_message **ret) {
+        int r;
+
+        r = sd_bus_message_new_method_call(ctl->bus, ret, ctl_sender(ctl), path, interface, member);
+        if (r >= 0 && !ctl->autostart)
+                r = sd_bus_message_set_auto_start(*ret, 0);
+        if (r < 0)
+                (void) ctl_error("cannot call %s: %s", member, strerror(-r));
+        return r;
+}
+
+int ctl_send(Ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_error *ret_error, sd_bus_message **ret) {
+        _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_call(ctl->bus, call, timeout_usec, ret_error ?: &error, ret);
+        if (r >= 0)
+                return 0;
+        if (ret_error)
+                return CTL_FAILED;
+        if (is_lost(r) && !sd_bus_error_is_set(&error))
+                return ctl_error("the connection to %s was lost", ctl_daemon_name(ctl));
+        return ctl_error("%s", bus_error_message(&error, r));
+}
+
+int ctl_call(Ctl *ctl, const char *path, const char *interface, const char *member, sd_bus_message **ret,
+             const char *types, ...) {
+        _cleanup_bus_message_ sd_bus_message *call = NULL;
+        va_list ap;
+        int r;
+
+        r = ctl_new_call(ctl, path, interface, member, &call);
+        if (r < 0)
+                return CTL_FAILED;
+        if (types) {
+                va_start(ap, types);
+                r = sd_bus_message_appendv(call, types, ap);
+                va_end(ap);
+                if (r < 0)
+                        return ctl_error("cannot call %s: %s", member, strerror(-r));
+        }
+        return ctl_send(ctl, call, 0, NULL, ret);
+}
+
+int ctl_bad_reply(const char *member, int error) {
+        return ctl_error("sentryd's answer to %s makes no sense: %s", member, strerror(-error));
+}

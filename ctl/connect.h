@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The way to a daemon, and calls to it that tell the person what went wrong. */
+
+#include "bus-util.h"
+#include "ctl.h"
+
+typedef enum ConnectMode {
+        CONNECT_RUNNING, /* leaves ctl->bus NULL when no daemon runs, and starts none by any call */
+        CONNECT_NEEDED,  /* an error when none runs; starts none */
+        CONNECT_START,   /* starts one when none runs */
+} ConnectMode;
+
+/* Connects ctl->bus to the daemon that the options choose. 0, or CTL_FAILED after an error message. */
+int ctl_connect(Ctl *ctl, ConnectMode mode);
+
+/* Flushes and closes the connection, if there is one. */
+void ctl_disconnect(Ctl *ctl);
+
+/* "the embedded sentryd", "the user's sentryd", "the system's sentryd". */
+const char *ctl_daemon_name(const Ctl *ctl);
+
+/* The sender to match signals of: NULL on a connection without a bus daemon. */
+static inline const char *ctl_sender(const Ctl *ctl) {
+        return ctl->peer ? NULL : BUS_NAME;
+}
+
+/* Starts a call to the daemon; the caller appends arguments. Returns a negative errno on failure, told. */
+int ctl_new_call(Ctl *ctl, const char *path, const char *interface, const char *member, sd_bus_message **ret);
+
+/* Sends a call and waits for the answer: 0 or CTL_FAILED after printing the daemon's message. timeout_usec 0 is
+ * the usual one, UINT64_MAX none. When ret_error is given it is filled instead of printing anything. */
+int ctl_send(Ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_error *ret_error, sd_bus_message **ret);
+
+/* The two in one, with arguments as sd_bus_message_append() takes them. ret may be NULL. */
+int ctl_call(Ctl *ctl, const char *path, const char *interface, const char *member, sd_bus_message **ret,
+             const char *types, ...);
+
+/* Says that an answer is not what it should be. Returns CTL_FAILED. */
+int ctl_bad_reply(const char *member, int error);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The help texts, made of the descriptions that drive the parser. */
+
+#include "help.h"
+#include "util.h"
+
+void help_main(void) {
+        puts("Usage: sentryctl [OPTION...] VERB [ARGUMENT...]\n");
+        for (const Verb *const *v = verb_table; *v; v++)
+                printf("  %-9s %s\n", (*v)->name, (*v)->summary);
+        puts("\n"
+             "  -h --help     Show this help         --user       The user's sentryd\n"
+             "  -q --quiet    Print no notices       --system     The system's sentryd\n"
+             "     --version  Show the version       --no-legend  No header line in tables\n"
+             "     --json=short|pretty|off           JSON instead of tables\n"
+             "\"sentryctl VERB --help\" tells more about a verb, sentryctl(1) everything.");
+}
+
+static void print_options(const Option *options) {
+        for (const Option *o = options; o && o->name; o++) {
+                _cleanup_free_ char *text = NULL;
+
+                if (!o->help)
+                        continue;
+                if (string_appendf(&text, "--%s%s%s%s%s", o->name, o->optional ? "[" : "", o->argument ? "=" : "",
+                                   o->argument ?: "", o->optional ? "]" : "") < 0)
+                        continue;
+                if (o->letter)
+                        printf("  -%c %-28s %s\n", o->letter, text, o->help);
+                else
+                        printf("     %-28s %s\n", text, o->help);
+        }
+}
+
+void help_verb(const Verb *verb) {
+        printf("Usage: sentryctl %s [OPTION...]%s%s\n\n%s.\n\nOptions:\n", verb->name,
+               *verb->arguments ? " " : "", verb->arguments, verb->summary);
+        print_options(verb->options);
+        print_options(common_options);
+        if (verb->details)
+                printf("\n%s", verb->details);
+}

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+bin_PROGRAMS += sentryctl
+sentryctl_SOURCES = \
+	ctl/connect.c \
+	ctl/connect.h \
+	ctl/ctl.h \
+	ctl/document.c \
+	ctl/document.h \
+	ctl/embedded.c \
+	ctl/embedded.h \
+	ctl/help.c \
+	ctl/help.h \
+	ctl/options.c \
+	ctl/sandboxes.c \
+	ctl/sandboxes.h \
+	ctl/sentryctl.c \
+	ctl/syscalls-man.c \
+	ctl/syscalls-man.h \
+	ctl/table.c \
+	ctl/table.h \
+	ctl/text.c \
+	ctl/text.h \
+	ctl/verb-control.c \
+	ctl/verb-list.c \
+	ctl/verb-log.c \
+	ctl/verb-profile.c \
+	ctl/verb-run.c \
+	ctl/verb-status.c \
+	ctl/verb-syscalls.c \
+	ctl/verb-version.c
+sentryctl_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
+sentryctl_LDADD = liblaunch.a libkernelemu.a libcommon.a \
+	$(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS) $(SMARTCOLS_LIBS)
+
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = ctl/completion/_sentryctl
+EXTRA_DIST += ctl/completion/sentryctl.bash
+
+# Under the name by which bash looks for it.
+install-data-local: install-completion
+.PHONY: install-completion uninstall-completion
+install-completion:
+	$(MKDIR_P) "$(DESTDIR)$(bashcompletiondir)"
+	$(INSTALL_DATA) $(srcdir)/ctl/completion/sentryctl.bash "$(DESTDIR)$(bashcompletiondir)/sentryctl"
+uninstall-local: uninstall-completion
+uninstall-completion:
+	rm -f "$(DESTDIR)$(bashcompletiondir)/sentryctl"
