@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Ways out that are none.
+
+. "${srcdir:-.}/tests/lib/tap.sh"
+
+ways() {
+        local w=$WHO d=$WORK/escape before
+        mkdir -p "$d/inside" "$d/secret"
+        echo secret >"$d/secret/file"
+        ln -s "$d/secret" "$d/inside/link"
+        ln -s /etc "$d/inside/etc"
+        ln -s ../../../../../../../../etc "$d/inside/up"
+        mine "$d"
+
+        # Destinations of binds that are links: they must not lead the launcher to another place than they would
+        # lead the program to.
+        like "$(sctl run --bind "$d/inside:/mnt" --bind "$d/secret:/mnt/etc/escape" sh -c 'echo here; ls /etc/escape' 2>&1)" \
+                'escape|No such|exist|symbolic|link' "$w: a bind's destination through a link is refused or stays inside"
+        check_fails "$w: … and makes nothing in the host's /etc" test -e /etc/escape
+        check_fails "$w: … nor in the bound directory's target" test -e "$d/secret/escape"
+        sctl run --bind "$d/inside:/mnt" --tmpfs /mnt/up/escape2 true >/dev/null 2>&1
+        check_fails "$w: a tmpfs through a link upwards makes nothing outside" test -e /etc/escape2
+        sctl run --bind "$d/inside" --tmpfs "$d/inside/../../../../../../../../../../etc/escape3" true >/dev/null 2>&1
+        check_fails "$w: … nor one through .." test -e /etc/escape3
+
+        # A link made inside leads inside.
+        is "$(sctl run --bind "$d/inside:/mnt" sh -c 'cat /mnt/link/file 2>/dev/null || echo none')" \
+                "$(sctl run sh -c "cat '$d/secret/file' 2>/dev/null || echo none")" "$w: a link out of a bind leads to what the program sees anyway"
+        like "$(sctl run sh -c 'cd /../../../.. && pwd -P; ls -d /../tmp')" '^/
+/\.\./tmp$' "$w: the root's parent is the root"
+        is "$(sctl run sh -c "ls -A /../../../tmp | wc -l")" 0 "$w: … and its /tmp the sandbox's"
+
+        # /proc's magic links
+        is "$(sctl run readlink /proc/1/root)" / "$w: /proc/1/root"
+        is "$(sctl run sh -c 'ls -A /proc/1/root/tmp | wc -l')" 0 "$w: … is the sandbox's root"
+        is "$(sctl run sh -c 'ls -A /proc/self/root/tmp /proc/self/cwd/../tmp | grep -v : | grep -c .')" 0 "$w: /proc/self/root too"
+        before=$(sha256sum "$SENTRYCTL")
+        check_fails "$w: the launcher's program can't be written to by /proc/self/exe" sctl run sh -c \
+                'exec 3>/proc/self/exe'
+        check_fails "$w: … nor by its parent's" sctl run sh -c 'for p in /proc/[0-9]*; do echo x >$p/exe && exit 0; done; exit 1'
+        check_fails "$w: … nor by its name" sctl run sh -c "echo x >>'$SENTRYCTL'"
+        # As with runc once: a script whose interpreter is /proc/self/exe makes the launcher execute itself.
+        printf '#!/proc/self/exe\n' >"$d/inside/trap"
+        chmod 755 "$d/inside/trap"
+        mine "$d/inside/trap"
+        sctl run --bind "$d/inside:/mnt" /mnt/trap >"$TESTDIR/out" 2>&1
+        like $? '^(12[567]|[1-9])$' "$w: a script that is its own interpreter fails"
+        is "$(sha256sum "$SENTRYCTL")" "$before" "$w: after all that sentryctl is what it was"
+
+        # What the launcher holds
+        is "$(sctl run sh -c 'ls -l /proc/self/fd' </dev/null | grep -E 'socket:|anon_inode|ns:|sentry|memfd')" '' \
+                "$w: no descriptor of the launcher's is open inside"
+        check_fails "$w: the launcher's socket can't be reached" sctl run sh -c "test -e '$(runtime)/sentryd/bus'"
+        # shellcheck disable=SC2009
+        is "$(sctl run sh -c 'ls /proc/*/exe >/dev/null; for p in /proc/[0-9]*; do readlink $p/exe; done | grep -c sentry')" 0 \
+                "$w: no process of ours is inside"
+
+        # Tracing and memory of others
+        check_fails "$w: PID 1's environment does not tell of the daemon" sctl run sh -c \
+                'tr "\0" "\n" </proc/1/environ | grep -v -e ^SENTRYD_BUILD= -e ^SENTRYD_TEST | grep -E "^(SENTRYD_|NOTIFY_SOCKET|LISTEN_)"'
+        check_fails "$w: an abstract socket of the host's is out of reach" sctl run /usr/bin/python3 -c '
+import socket
+s = socket.socket(socket.AF_UNIX); s.connect("\0'"$ABSTRACT"'")'
+        check_fails "$w: system V objects of the host are out of sight" sctl run sh -c 'ipcs -q | grep -q 0x'
+}
+
+# An abstract socket of the host's that anyone may connect to
+ABSTRACT=sentryd-test-$$
+/usr/bin/python3 -c '
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX); s.bind("\0" + sys.argv[1]); s.listen()
+print("ready", flush=True); time.sleep(600)' "$ABSTRACT" >"$TESTDIR/abstract" &
+started $!
+await 10 grep -q ready "$TESTDIR/abstract" || bail "no abstract socket"
+each_user ways
+done_testing

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A host for unit tests of the emulated kernel: guest memory is an array at GUEST_BASE, tasks are a table, and all
+ * that the kernel tells its host is written down. Included once by each test program. */
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+#include "util/macros.h"
+
+#define GUEST_BASE UINT64_C(0x10000)
+#define GUEST_SIZE (UINT64_C(64) * 1024)
+#define FAKE_TID 1000
+#define FAKE_UTS_INODE UINT64_C(4026531838)
+
+typedef struct FakeHost {
+        Host host; /* first */
+        uint8_t memory[GUEST_SIZE];
+        uint64_t now_ns;
+        uint64_t uts_inode;  /* of every task */
+        uint32_t personality; /* of every task */
+        CpuSet affinity;     /* of every task */
+        unsigned n_events[4];
+        int last_error;      /* of the last event */
+        uint64_t n_dropped;
+        unsigned n_answers;
+        Verdict last_answer;
+        uint64_t last_cookie;
+        int end_status;      /* -1: not ended */
+        unsigned n_ends;
+} FakeHost;
+
+static FakeHost *fake_of(Host *host) {
+        return CONTAINER_OF(host, FakeHost, host);
+}
+
+static bool fake_reachable(GuestAddr address, size_t size) {
+        return address >= GUEST_BASE && size <= GUEST_SIZE && address - GUEST_BASE <= GUEST_SIZE - size;
+}
+
+static int fake_read(Host *host, const Call *call, GuestAddr address, void *buffer, size_t size) {
+        if (size == 0)
+                return 0;
+        if (!fake_reachable(address, size))
+                return -EFAULT;
+        memcpy(buffer, fake_of(host)->memory + (address - GUEST_BASE), size);
+        return 0;
+}
+
+static int fake_write(Host *host, const Call *call, GuestAddr address, const void *buffer, size_t size) {
+        if (size == 0)
+                return 0;
+        if (!fake_reachable(address, size))
+                return -EFAULT;
+        memcpy(fake_of(host)->memory + (address - GUEST_BASE), buffer, size);
+        return 0;
+}
+
+static int fake_task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
+        if (pid != 0 && pid != 1)
+                return -ESRCH;
+        *ret = pid == 0 ? call->tid : FAKE_TID;
+        return 0;
+}
+
+static int fake_task_namespace(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret) {
+        *ret = fake_of(host)->uts_inode;
+        return 0;
+}
+
+static int fake_task_personality(Host *host, HostTid tid, uint32_t *ret) {
+        *ret = fake_of(host)->personality;
+        return 0;
+}
+
+static int fake_get_affinity(Host *host, HostTid tid, CpuSet *ret) {
+        *ret = fake_of(host)->affinity;
+        return 0;
+}
+
+static int fake_set_affinity(Host *host, HostTid tid, const CpuSet *set) {
+        fake_of(host)->affinity = *set;
+        return 0;
+}
+
+static int fake_system_info(Host *host, HostSystemInfo *ret) {
+        *ret = (HostSystemInfo) {
+                .loads = { 65536, 32768, 0 },
+                .total_ram = UINT64_C(8) << 30,
+                .free_ram = UINT64_C(4) << 30,
+                .n_tasks = 70000,
+                .uptime_ns = 1500000000,
+        };
+        return 0;
+}
+
+static uint64_t fake_now(Host *host) {
+        return fake_of(host)->now_ns;
+}
+
+static void fake_event(Host *host, const KernelEvent *event) {
+        FakeHost *fake = fake_of(host);
+
+        fake->n_events[event->kind]++;
+        fake->last_error = event->error;
+        if (event->kind == KERNEL_EVENT_DROPPED)
+                fake->n_dropped = event->count;
+}
+
+static void fake_answer(Host *host, const Call *call, Verdict verdict) {
+        FakeHost *fake = fake_of(host);
+
+        fake->n_answers++;
+        fake->last_answer = verdict;
+        fake->last_cookie = call->cookie;
+}
+
+static void fake_end(Host *host, int status) {
+        fake_of(host)->end_status = status;
+        fake_of(host)->n_ends++;
+}
+
+static const HostOps fake_ops = {
+        .memory_read = fake_read,
+        .memory_write = fake_write,
+        .task_find = fake_task_find,
+        .task_namespace = fake_task_namespace,
+        .task_personality = fake_task_personality,
+        .task_get_affinity = fake_get_affinity,
+        .task_set_affinity = fake_set_affinity,
+        .system_info = fake_system_info,
+        .now = fake_now,
+        .event = fake_event,
+        .answer = fake_answer,
+        .end = fake_end,
+};
+
+/* A host with four CPUs and a kernel on it, booted, with every emulated capability. */
+static Kernel *fake_kernel(FakeHost *fake) {
+        KernelConfig config = {
+                .name = "test",
+                .sysname = "Linux",
+                .release = "6.1.0-test",
+                .version = "#1 SMP",
+                .machine = "x86_64",
+                .hostname = "box",
+                .domainname = "(none)",
+                .cpu_mask_size = 128,
+                .cpu_ids = 4,
+                .emulated_capabilities = UINT64_MAX,
+                .log_size = 4096,
+                .version_string = "0",
+        };
+        Kernel *kernel;
+
+        *fake = (FakeHost) {
+                .host.ops = &fake_ops,
+                .now_ns = 5000000000,
+                .uts_inode = FAKE_UTS_INODE,
+                .end_status = -1,
+        };
+        if (cpuset_parse("0-3", &fake->affinity) < 0 || cpuset_parse("0-2", &config.cpus) < 0 ||
+            kernel_new(&config, &fake->host, &kernel) < 0)
+                abort();
+        kernel_boot(kernel, FAKE_UTS_INODE);
+        return kernel;
+}
+
+/* Makes a call by the name of its row. */
+static Verdict fake_call(Kernel *kernel, const char *name, uint64_t a0, uint64_t a1, uint64_t a2) {
+        static uint64_t cookie;
+        Call call = {
+                .cookie = ++cookie,
+                .tid = FAKE_TID,
+                .id = syscall_id_from_name(name),
+                .args = { a0, a1, a2 },
+        };
+
+        if (call.id == SYSCALL_ID_UNKNOWN)
+                call.number = 9999;
+        return syscall_dispatch(kernel, &call);
+}

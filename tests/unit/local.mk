@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+# Unit tests: on a fake host, with no privilege and no seccomp.
+unit_kernelemu_tests = \
+	tests/unit/test-cpuset \
+	tests/unit/test-kernel \
+	tests/unit/test-kernel-log \
+	tests/unit/test-ratelimit \
+	tests/unit/test-record
+unit_common_tests = \
+	tests/unit/test-profile \
+	tests/unit/test-util
+unit_tests = $(unit_kernelemu_tests) $(unit_common_tests)
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+
+unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/lib -I$(top_srcdir)/tests/unit
+tests_unit_test_cpuset_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_cpuset_LDADD = libkernelemu.a
+tests_unit_test_kernel_SOURCES = tests/unit/test-kernel.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_kernel_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_kernel_LDADD = libkernelemu.a
+tests_unit_test_kernel_log_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_kernel_log_LDADD = libkernelemu.a
+tests_unit_test_ratelimit_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_ratelimit_LDADD = libkernelemu.a
+tests_unit_test_record_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_record_LDADD = libkernelemu.a
+
+unit_common_cflags = $(AM_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
+unit_common_libs = libcommon.a $(JSON_LIBS) $(CAP_LIBS)
+tests_unit_test_profile_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_profile_CFLAGS = $(unit_common_cflags)
+tests_unit_test_profile_LDADD = $(unit_common_libs)
+tests_unit_test_util_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_util_CFLAGS = $(unit_common_cflags)
+tests_unit_test_util_LDADD = $(unit_common_libs)
+
+# Fuzzers run their own mutations for a bounded number of rounds here; with clang's libFuzzer they are built by hand:
+#     clang -DLIBFUZZER -fsanitize=fuzzer,address …
+fuzzers = tests/fuzz/fuzz-profile
+check_PROGRAMS += $(fuzzers)
+TESTS += tests/fuzz/fuzz.sh
+EXTRA_DIST += tests/fuzz/fuzz.sh
+tests_fuzz_fuzz_profile_CFLAGS = $(unit_common_cflags)
+tests_fuzz_fuzz_profile_LDADD = $(unit_common_libs)
