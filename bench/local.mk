@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The benchmark suite: built and run by "make bench" only, as in
+#     make bench BENCH_FLAGS="--quick --only calls"
+
+bench_programs = bench/calls bench/floor bench/spawn-time
+
+EXTRA_PROGRAMS += $(bench_programs)
+CLEANFILES += $(bench_programs) bench/results.json
+EXTRA_DIST += bench/README.md bench/figures.bash bench/run-bench
+
+bench_calls_SOURCES = bench/calls.c bench/bench.h
+bench_floor_SOURCES = bench/floor.c bench/bench.h
+bench_spawn_time_SOURCES = bench/spawn-time.c bench/bench.h
+
+.PHONY: bench
+bench: all $(bench_programs)
+	SENTRYCTL=$(abs_builddir)/sentryctl BENCH_BINDIR=$(abs_builddir)/bench \
+		$(abs_srcdir)/bench/run-bench $(BENCH_FLAGS)
