@@ -31,7 +31,7 @@ static inline void double_sort(double *values, size_t n) {
         qsort(values, n, sizeof(*values), double_compare);
 }
 
-/* The value below which the fraction q (0 to 1) of sorted values lies, interpolated. 0 when there are none. */
+/* The value below which the fraction q (0 to 1) of sorted values lies, interpolated; 0 without values. */
 static inline double sorted_quantile(const double *sorted, size_t n, double q) {
         double position;
         size_t i;

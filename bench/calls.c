@@ -137,7 +137,8 @@ static int call_time(CallFunc func, const Context *c, uint64_t n, uint64_t *ret_
 /* Measures one call: first finds, by doubling, how many fill a round of the wanted length (which warms up
  * caches and the CPU's clock as well), then times the rounds and prints median and minimum. A call that
  * fails is an answer too. Returns negative when nothing could be measured. */
-static int call_measure(const char *name, CallFunc func, const Context *c, unsigned long rounds, unsigned long round_usec) {
+static int call_measure(const char *name, CallFunc func, const Context *c, unsigned long rounds,
+                        unsigned long round_usec) {
         double ns[ROUNDS_MAX];
         uint64_t n = 1, elapsed;
         int r;
@@ -227,13 +228,15 @@ int main(int argc, char *argv[]) {
                 switch (o) {
                 case ARG_ROUNDS:
                         if (parse_number(optarg, 1, ROUNDS_MAX, &rounds) < 0) {
-                                fprintf(stderr, "calls: --rounds=%s: a number from 1 to %lu is needed\n", optarg, ROUNDS_MAX);
+                                fprintf(stderr, "calls: --rounds=%s: a number from 1 to %lu is needed\n",
+                                        optarg, ROUNDS_MAX);
                                 return 2;
                         }
                         break;
                 case ARG_USEC:
                         if (parse_number(optarg, 1, ROUND_USEC_MAX, &round_usec) < 0) {
-                                fprintf(stderr, "calls: --usec=%s: a number from 1 to %lu is needed\n", optarg, ROUND_USEC_MAX);
+                                fprintf(stderr, "calls: --usec=%s: a number from 1 to %lu is needed\n",
+                                        optarg, ROUND_USEC_MAX);
                                 return 2;
                         }
                         break;

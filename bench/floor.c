@@ -65,15 +65,16 @@ static int filter_install(bool notify) {
                 BPF_STMT(BPF_RET|BPF_K, SECCOMP_RET_ALLOW),
         };
         struct sock_fprog program = { .len = ELEMENTSOF(code), .filter = code };
-        unsigned long flags = notify ? SECCOMP_FILTER_FLAG_NEW_LISTENER|SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0;
+        unsigned long flags = notify ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
         long fd;
 
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return -errno;
 
-        fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+        fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                     notify ? flags|SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : flags, &program);
         if (fd < 0 && errno == EINVAL && notify) /* before Linux 5.19 */
-                fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+                fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
         return fd < 0 ? -errno : (int) fd;
 }
 
@@ -159,7 +160,8 @@ static int answer(int listener, bool polling, bool filling) {
                                 if (memory < 0)
                                         return -errno;
                         }
-                        if (pwrite(memory, &name, sizeof(name), (off_t) request.data.args[0]) == sizeof(name))
+                        if (pwrite(memory, &name, sizeof(name),
+                                   (off_t) request.data.args[0]) == sizeof(name))
                                 break;
                         (void) close(memory);
                         memory = -1;
@@ -254,7 +256,8 @@ int main(int argc, char *argv[]) {
                 listener = filter_install(/* notify= */ true);
                 r = listener < 0 ? listener : fd_send(pair[1], listener);
                 if (r < 0) {
-                        fprintf(stderr, "floor: cannot install a filter with a listener: %s\n", strerror(-r));
+                        fprintf(stderr, "floor: cannot install a filter with a listener: %s\n",
+                                strerror(-r));
                         _exit(EXIT_FAILURE);
                 }
                 (void) close(listener);
@@ -274,7 +277,8 @@ int main(int argc, char *argv[]) {
 
         /* The flag goes by value; a pointer gives EINVAL and no speed-up. */
         if (sync && ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP) < 0)
-                fprintf(stderr, "floor: no SYNC_WAKE_UP on this kernel (%s); Linux 6.6 has it\n", strerror(errno));
+                fprintf(stderr, "floor: no SYNC_WAKE_UP on this kernel (%s); Linux 6.6 has it\n",
+                        strerror(errno));
 
         (void) sigaction(SIGCHLD, &sa, NULL);
         (void) sigprocmask(SIG_SETMASK, &old_mask, NULL);

@@ -82,7 +82,8 @@ static int contender_run(const Contender *c, unsigned long number, const posix_s
         pid_t pid;
 
         if (c->fresh_name) {
-                if (snprintf(directory, sizeof(directory), "%s/%lu", c->fresh_base, number) >= (int) sizeof(directory))
+                r = snprintf(directory, sizeof(directory), "%s/%lu", c->fresh_base, number);
+                if (r < 0 || (size_t) r >= sizeof(directory))
                         return -ENAMETOOLONG;
                 if (mkdir(directory, 0700) < 0)
                         return -errno;
@@ -137,17 +138,18 @@ static int contender_print(const Contender *c, const Contender *first, unsigned 
         double_sort(sorted, n);
         double_sort(ratios, n_ratios);
 
-        printf("{\"label\":\"%s\",\"runs\":%zu,\"failed\":%lu,\"status\":%d,\"min_us\":%.1f,\"median_us\":%.1f,"
-               "\"p95_us\":%.1f,\"paired\":%.4f}\n",
-               c->label, n, c->n_failed, c->last_failure, n > 0 ? sorted[0] : 0, sorted_quantile(sorted, n, 0.5),
-               sorted_quantile(sorted, n, 0.95), sorted_quantile(ratios, n_ratios, 0.5));
+        printf("{\"label\":\"%s\",\"runs\":%zu,\"failed\":%lu,\"status\":%d,\"min_us\":%.1f,"
+               "\"median_us\":%.1f,\"p95_us\":%.1f,\"paired\":%.4f}\n",
+               c->label, n, c->n_failed, c->last_failure, n > 0 ? sorted[0] : 0,
+               sorted_quantile(sorted, n, 0.5), sorted_quantile(sorted, n, 0.95),
+               sorted_quantile(ratios, n_ratios, 0.5));
         free(sorted);
         free(ratios);
         return 0;
 }
 
 static void help(void) {
-        printf("spawn-time [--runs=N] [--warmup=N] :: LABEL [CONTENDER OPTIONS] COMMAND [ARGUMENT...] [:: ...]\n\n"
+        printf("spawn-time [--runs=N] [--warmup=N] :: LABEL [OPTIONS] COMMAND [ARGUMENT...] [:: ...]\n\n"
                "Times commands side by side, from spawn to end.\n\n"
                "  --runs=N           rounds that count (default 20)\n"
                "  --warmup=N         rounds before (default 2)\n"
@@ -196,10 +198,14 @@ int main(int argc, char *argv[]) {
                         help();
                         return EXIT_SUCCESS;
                 }
-                if ((strncmp(argv[i], "--runs=", 7) == 0 && parse_number(argv[i] + 7, 1, RUNS_MAX, &runs) == 0) ||
-                    (strncmp(argv[i], "--warmup=", 9) == 0 && parse_number(argv[i] + 9, 0, RUNS_MAX, &warmup) == 0))
+                if (strncmp(argv[i], "--runs=", 7) == 0 &&
+                    parse_number(argv[i] + 7, 1, RUNS_MAX, &runs) == 0)
                         continue;
-                fprintf(stderr, "spawn-time: %s is no option, or its number no good; --help explains\n", argv[i]);
+                if (strncmp(argv[i], "--warmup=", 9) == 0 &&
+                    parse_number(argv[i] + 9, 0, RUNS_MAX, &warmup) == 0)
+                        continue;
+                fprintf(stderr, "spawn-time: %s is no option, or its number no good; --help explains\n",
+                        argv[i]);
                 return 2;
         }
 
@@ -214,7 +220,8 @@ int main(int argc, char *argv[]) {
                         i++;
                 argv[i] = NULL; /* the "::", or the end */
                 if (start >= i || contender_parse(&contenders[n], argv + start) < 0) {
-                        fprintf(stderr, "spawn-time: command %zu lacks a label, an option's value or a program\n", n + 1);
+                        fprintf(stderr, "spawn-time: command %zu lacks a label, a value or a program\n",
+                                n + 1);
                         return 2;
                 }
                 n++;
