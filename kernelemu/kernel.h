@@ -45,7 +45,7 @@ typedef struct ParkedCall {
 
 typedef struct SyscallStatistics {
         uint64_t n_calls;
-        uint64_t total_ns; /* from dispatch to verdict */
+        uint64_t total_ns; /* from receipt to verdict */
 } SyscallStatistics;
 
 struct Kernel {
@@ -74,6 +74,7 @@ struct Kernel {
         unsigned n_parked;
         SyscallStatistics statistics[_SYSCALL_ID_MAX]; /* written by dispatch; not recorded */
         SyscallStatistics statistics_unknown;
+        uint64_t decided_ns;              /* when the last verdict was given; not recorded */
         bool ended;                       /* kernel_end() was called; not recorded: such a sandbox is not saved */
 };
 

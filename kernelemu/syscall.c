@@ -139,7 +139,6 @@ bool syscall_row_is_ours(const SyscallRow *row, uint32_t features) {
 
 Verdict syscall_dispatch(Kernel *kernel, const Call *call) {
         SyscallStatistics *statistics = &kernel->statistics_unknown;
-        uint64_t start = kernel_now(kernel);
         Verdict verdict;
 
         if (call->id != SYSCALL_ID_UNKNOWN && !call->foreign)
@@ -153,6 +152,7 @@ Verdict syscall_dispatch(Kernel *kernel, const Call *call) {
         }
 
         statistics->n_calls++;
-        statistics->total_ns += kernel_now(kernel) - start;
+        kernel->decided_ns = kernel_now(kernel);
+        statistics->total_ns += kernel->decided_ns - call->received_ns;
         return verdict;
 }

@@ -128,6 +128,7 @@ struct Call {
         uint32_t arch;     /* AUDIT_ARCH_* of the call, for events */
         bool foreign;      /* came through an ABI other than the sandbox's own */
         uint64_t args[SYSCALL_ARGS_MAX];
+        uint64_t received_ns; /* when it was received, by the clock of HostOps.now */
 };
 
 typedef enum VerdictKind {

@@ -46,6 +46,7 @@ bus_tests = tests/bus/bus.sh
 lint_tests = \
 	tests/lint/layering.sh \
 	tests/lint/man.sh \
+	tests/lint/shell.sh \
 	tests/lint/table.sh
 
 

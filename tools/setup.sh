@@ -5,10 +5,12 @@
 # Quick and quiet when all is there. Sourced with the working directory at the top of the source.
 
 # What the build needs, and what the tests need on top of it.
+# shellcheck disable=SC2034  # for who sources this
 SENTRYD_BUILD_PACKAGES=(
         autoconf automake make gcc libc6-dev pkg-config
         libseccomp-dev libsystemd-dev libcap-dev libjson-c-dev libbsd-dev libsmartcols-dev
 )
+# shellcheck disable=SC2034
 SENTRYD_TEST_PACKAGES=(
         clang libclang-rt-14-dev dbus dbus-daemon git gcc python3 perl sqlite3 tmux procps psmisc util-linux
         shellcheck mandoc xz-utils libcap2-bin strace e2fsprogs
@@ -44,10 +46,13 @@ install_packages() {
 
         printf '%s: installing %s\n' "${0##*/}" "${missing[*]}" >&2
         log=$(mktemp)
-        as_root apt-get update -qq >"$log" 2>&1 &&
-                as_root env DEBIAN_FRONTEND=noninteractive \
-                        apt-get install -y -qq --no-install-recommends "${missing[@]}" >>"$log" 2>&1 ||
-                { tail -n 20 "$log" >&2; rm -f "$log"; die "could not install the packages; the end of the log is above"; }
+        if ! as_root apt-get update -qq >"$log" 2>&1 ||
+                ! as_root env DEBIAN_FRONTEND=noninteractive \
+                        apt-get install -y -qq --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
+                tail -n 20 "$log" >&2
+                rm -f "$log"
+                die "could not install the packages; the end of the log is above"
+        fi
         rm -f "$log"
 }
 

@@ -6,7 +6,8 @@
  * takes no part in it.
  *
  * The launch of a process:
- *   program → kernel   LISTENER with the descriptors of LaunchFd; SCM_CREDENTIALS names the process
+ *   program → kernel   LISTENER with the descriptors of LaunchFd; value 1: a received call can be interrupted by
+ *                      fatal signals only (WAIT_KILLABLE_RECV), else 0; SCM_CREDENTIALS names the process
  *   kernel → program   GO (value 0), or REFUSED (value: errno); the program then execs
  *   parent → kernel    EXITED (value: wait status) once it has reaped the program
  *   kernel → parent    STATUS (value: exit code), when the emulated kernel decided the status (kill, reboot);

@@ -159,7 +159,7 @@ static int accept_listener(Launch *launch, Received *received) {
         } else if (sentry->state != SENTRY_RUNNING)
                 return -ESRCH;
 
-        r = notifier_add(&sentry->notifier, received->fds[LAUNCH_FD_LISTENER]);
+        r = notifier_add(&sentry->notifier, received->fds[LAUNCH_FD_LISTENER], received->message.value == 1);
         if (r < 0)
                 return r;
         received->fds[LAUNCH_FD_LISTENER] = -EBADF;

@@ -25,6 +25,9 @@
 #define NUMBERS_MAX 1024U              /* system calls of the native ABI are numbered below this */
 #define X32_SYSCALL_BIT 0x40000000
 #define WATCH_INTERVAL_USEC (20 * 1000U)
+/* No machine makes this many tasks in this time: even 100 CPUs that do nothing else need twice as long. */
+#define TID_SAFE_PID_MAX 32768
+#define TID_SAFE_NS (500 * UINT64_C(1000))
 #define REST_NS 1500U                  /* longer without a call: nothing has queued up meanwhile */
 #define GUEST_ERESTARTSYS 512          /* known inside kernels only: see restart() */
 
@@ -55,6 +58,16 @@ static int build_numbers(Notifier *notifier) {
         return 0;
 }
 
+/* How long a task id is certain not to be given to another. */
+static uint64_t tid_safe_ns(void) {
+        _cleanup_free_ char *text = NULL;
+        unsigned pid_max;
+
+        if (read_full_file("/proc/sys/kernel/pid_max", 64, &text, NULL) < 0 || sscanf(text, "%u", &pid_max) != 1)
+                return 0;
+        return pid_max >= TID_SAFE_PID_MAX ? TID_SAFE_NS : 0;
+}
+
 int notifier_init(Notifier *notifier, Sentry *sentry) {
         struct seccomp_notif_sizes sizes;
 
@@ -66,6 +79,7 @@ int notifier_init(Notifier *notifier, Sentry *sentry) {
         if (sizes.seccomp_notif > REQUEST_SIZE_MAX)
                 return -EOVERFLOW;
         notifier->request_size = sizes.seccomp_notif;
+        notifier->tid_safe_ns = tid_safe_ns();
 
         notifier->slots = calloc(NOTIFY_SLOTS, sizeof(NotifySlot));
         if (!notifier->slots)
@@ -103,7 +117,7 @@ void notifier_done(Notifier *notifier) {
         notifier->ids_by_number = NULL;
 }
 
-int notifier_add(Notifier *notifier, int fd) {
+int notifier_add(Notifier *notifier, int fd, bool killable) {
         Listener *listener;
 
         if (notifier->n_listeners >= LISTENERS_MAX)
@@ -119,6 +133,7 @@ int notifier_add(Notifier *notifier, int fd) {
                 return -ENOMEM;
         listener->notifier = notifier;
         listener->fd = fd;
+        listener->killable = killable;
         LIST_INSERT_HEAD(&notifier->listeners, listener, link);
         notifier->n_listeners++;
         return 0;
@@ -160,6 +175,7 @@ static void slot_fill(Notifier *notifier, NotifySlot *slot, Listener *listener,
                         .number = number,
                         .arch = request->data.arch,
                         .foreign = foreign,
+                        .received_ns = kernel_now(notifier->sentry->kernel),
                 },
         };
         if (!foreign && number >= 0 && (unsigned) number < notifier->n_numbers)
@@ -170,7 +186,14 @@ static void slot_fill(Notifier *notifier, NotifySlot *slot, Listener *listener,
 bool notifier_call_is_valid(const Notifier *notifier, const Call *call) {
         const NotifySlot *slot = slot_of(notifier, call->cookie);
 
-        return slot && ioctl(slot->listener->fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &slot->id) == 0;
+        if (!slot)
+                return false;
+        /* Asking makes certain of the moment it is asked in, not of the next one. The answer can be told without
+         * as long as the id cannot have come round: the caller has not gone on, and if it died, as many tasks
+         * have to be born as there are ids before another gets its own. */
+        if (slot->listener->killable && kernel_now(notifier->sentry->kernel) - call->received_ns < notifier->tid_safe_ns)
+                return true;
+        return ioctl(slot->listener->fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &slot->id) == 0;
 }
 
 /* The ABIs through which a process of this machine can make a call; libseccomp numbers them by AUDIT_ARCH_*, but
@@ -386,14 +409,14 @@ static int receive(Notifier *notifier, Listener *listener, NotifySlot *slot) {
         return 0;
 }
 
-/* Receives what one listener holds, `most` at the most: before anything is dispatched, because a received call is safe from
+/* Receives what one listener holds: before anything is dispatched, because a received call is safe from
  * signals and one that waits is not. Returns how many, and whether the listener is at its end. */
 static unsigned receive_batch(Notifier *notifier, Listener *listener, NotifySlot *batch[static NOTIFY_BATCH],
-                              unsigned most, bool *ret_hangup) {
+                              bool *ret_hangup) {
         unsigned n = 0, position = 0;
 
         *ret_hangup = false;
-        while (n < most) {
+        while (n < NOTIFY_BATCH) {
                 struct pollfd fd = { .fd = listener->fd, .events = POLLIN };
                 NotifySlot *slot;
                 int r;
@@ -420,6 +443,11 @@ static unsigned receive_batch(Notifier *notifier, Listener *listener, NotifySlot
                         break;
                 }
                 batch[n++] = slot;
+
+                /* Whether more is there takes a poll, a tenth of the whole round trip. Calls queue up when we
+                 * were busy until just now; after a rest, there is most likely the one that woke us. */
+                if (slot->call.received_ns - notifier->sentry->kernel->decided_ns > REST_NS)
+                        break;
         }
         return n;
 }
@@ -428,18 +456,12 @@ static unsigned receive_batch(Notifier *notifier, Listener *listener, NotifySlot
 static void serve(Notifier *notifier, Listener *listener) {
         Kernel *kernel = notifier->sentry->kernel;
         NotifySlot *batch[NOTIFY_BATCH];
-        unsigned n, most = NOTIFY_BATCH;
         bool hangup;
+        unsigned n;
 
-        /* Whether more is there takes a poll, a tenth of the whole round trip. Calls queue up when we were busy
-         * until just now; after a rest, there is most likely the one that woke us. */
-        if (kernel_now(kernel) - notifier->served_ns > REST_NS)
-                most = 1;
-
-        n = receive_batch(notifier, listener, batch, most, &hangup);
+        n = receive_batch(notifier, listener, batch, &hangup);
         for (unsigned i = 0; i < n; i++)
                 answer(notifier, batch[i], syscall_dispatch(kernel, &batch[i]->call));
-        notifier->served_ns = kernel_now(kernel);
 
         if (hangup)
                 listener_free(listener);

@@ -24,6 +24,7 @@ typedef struct Notifier Notifier;
 typedef struct Listener {
         Notifier *notifier;          /* lookup only */
         int fd;                      /* owned */
+        bool killable;               /* immutable; its received calls end by an answer or by death */
         LIST_ENTRY(Listener) link;   /* owned by the notifier */
 } Listener;
 
@@ -48,8 +49,8 @@ struct Notifier {
         bool receiving;                  /* false while paused */
         NotifySlot *slots;               /* owned; NOTIFY_SLOTS of them */
         unsigned n_parked;
-        uint64_t served_ns;              /* when the last call was answered; kernel_now() */
         bool rearm;                      /* the event loop has something new to wait for: sentry_run() */
+        uint64_t tid_safe_ns;            /* immutable; a task id is not given again within this time */
         size_t request_size;             /* immutable; bytes the kernel writes for a request */
         int32_t *ids_by_number;          /* owned, immutable: SyscallId of a number of the native ABI */
         unsigned n_numbers;              /* immutable */
@@ -59,8 +60,9 @@ struct Notifier {
 int notifier_init(Notifier *notifier, Sentry *sentry);
 void notifier_done(Notifier *notifier);
 
-/* Serves a listener; takes ownership of fd when it returns 0. -EMFILE over the limit. */
-int notifier_add(Notifier *notifier, int fd);
+/* Serves a listener; takes ownership of fd when it returns 0. killable: its filter has WAIT_KILLABLE_RECV. -EMFILE over
+ * the limit. */
+int notifier_add(Notifier *notifier, int fd, bool killable);
 
 /* Fills fds (room for LISTENERS_MAX) with what to poll; returns how many. None while paused. */
 struct pollfd;

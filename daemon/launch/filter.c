@@ -302,7 +302,7 @@ static int install_one(struct sock_filter *program, size_t n, unsigned long flag
         return (int) syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &fprog);
 }
 
-int filter_install(const FilterPrograms *programs, int *ret_listener, LaunchFailure *failure) {
+int filter_install(const FilterPrograms *programs, int *ret_listener, bool *ret_killable, LaunchFailure *failure) {
         int listener;
 
         /* First this one: once the notifying filter is there, seccomp(2) itself is filtered. */
@@ -311,6 +311,7 @@ int filter_install(const FilterPrograms *programs, int *ret_listener, LaunchFail
 
         listener = install_one(programs->notify, programs->n_notify,
                                SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+        *ret_killable = listener >= 0;
         if (listener < 0 && errno == EINVAL) /* before Linux 5.19 */
                 listener = install_one(programs->notify, programs->n_notify, SECCOMP_FILTER_FLAG_NEW_LISTENER);
         if (listener < 0)

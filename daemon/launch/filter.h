@@ -4,6 +4,7 @@
 /* The seccomp filter of a sandbox, made from the table of system calls: what is native passes, everything else
  * is notified to sentry-kernel. */
 
+#include <stdbool.h>
 #include <linux/filter.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ int filter_send(const FilterPrograms *programs, int fd);
 /* -ENODATA: the sender gave up. */
 int filter_receive(int fd, FilterPrograms *ret);
 
-/* Confines the calling process, which has set no_new_privs, and returns the listener (O_CLOEXEC). After
- * that, calls that are not native wait for whoever holds the listener. */
-int filter_install(const FilterPrograms *programs, int *ret_listener, LaunchFailure *failure);
+/* Confines the calling process, which has set no_new_privs, and returns the listener (O_CLOEXEC), and
+ * whether a received call can be interrupted by fatal signals only. After that, calls that are not native wait for
+ * whoever holds the listener. */
+int filter_install(const FilterPrograms *programs, int *ret_listener, bool *ret_killable, LaunchFailure *failure);

@@ -177,6 +177,7 @@ static Verdict fake_call(Kernel *kernel, const char *name, uint64_t a0, uint64_t
                 .cookie = ++cookie,
                 .tid = FAKE_TID,
                 .id = syscall_id_from_name(name),
+                .received_ns = kernel_now(kernel),
                 .args = { a0, a1, a2 },
         };
 
