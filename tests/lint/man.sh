@@ -3,7 +3,7 @@
 #
 # The manual pages are well-formed, and the pages of ours that they refer to exist.
 
-. "$(dirname "$0")/../lib/tap.sh"
+. "${srcdir:-.}/tests/lib/tap.sh"
 
 command -v mandoc >/dev/null || skip_all "mandoc is not installed"
 

@@ -3,7 +3,7 @@
 #
 # Every shell script passes shellcheck.
 
-. "$(dirname "$0")/../lib/tap.sh"
+. "${srcdir:-.}/tests/lib/tap.sh"
 
 command -v shellcheck >/dev/null || skip_all "shellcheck is not installed"
 
