@@ -218,11 +218,11 @@ int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error
         Kernel *kernel = sentry->kernel;
         uint64_t n_calls = kernel->statistics_unknown.n_calls;
         struct rusage usage = {};
-        uint32_t n_tasks = 0;
+        uint32_t n_threads = 0;
 
         for (int id = 0; id < _SYSCALL_ID_MAX; id++)
                 n_calls += kernel->statistics[id].n_calls;
-        (void) tasks_count(&sentry->host, &n_tasks);
+        (void) tasks_count(&sentry->host, &n_threads);
         (void) getrusage(RUSAGE_SELF, &usage);
 
         return sd_bus_reply_method_return(
@@ -232,7 +232,7 @@ int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error
                         "CallsParked", "u", kernel->n_parked,
                         "EventsDropped", "t", kernel->events.limit.dropped,
                         "UptimeUSec", "t", kernel_uptime_usec(kernel),
-                        "Threads", "u", n_tasks,
+                        "Threads", "u", n_threads,
                         "MemoryRSS", "t", memory_rss(),
                         "CPUTimeUSec", "t", (uint64_t) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000U +
                                             (uint64_t) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));

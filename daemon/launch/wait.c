@@ -26,6 +26,9 @@
 
 #define START_TIMEOUT_MSEC 60000 /* longer than any of the child's own */
 #define KILL_TIMEOUT_MSEC 10000
+#define SETTLE_MSEC 2
+#define SETTLE_LOOKS 40 /* a shell that forks all the time is found unblocked much sooner */
+#define SETTLE_PENDING_MSEC 100
 #define BYE_TIMEOUT_MSEC 5000
 
 typedef struct Waiter {
@@ -38,12 +41,17 @@ typedef struct Waiter {
         int death_signal;    /* whose default action we carry out; 0: none */
         int exit_code;       /* decided by the emulated kernel; -1: not */
         int64_t deadline;    /* CLOCK_MONOTONIC, ms; INT64_MAX: none */
+        uint64_t unsettled;  /* bit (signal - 1): blocked when it came, see settle() */
+        int64_t settle_at;   /* CLOCK_MONOTONIC, ms; when to look at those again */
+        unsigned n_looks;    /* that found none of them pending */
 } Waiter;
 
 typedef enum Disposition {
         DISPOSITION_DEFAULT,
         DISPOSITION_IGNORED,
-        DISPOSITION_HANDLED, /* caught, or blocked: sigwait(3), signalfd(2), or later */
+        DISPOSITION_HANDLED, /* caught */
+        DISPOSITION_PENDING, /* blocked, and not delivered yet */
+        DISPOSITION_BLOCKED, /* blocked, and dropped since or taken by sigwait(3) or signalfd(2) */
 } Disposition;
 
 static int64_t now_msec(void) {
@@ -88,8 +96,12 @@ static Disposition disposition(const Waiter *waiter, int sig) {
                 return DISPOSITION_IGNORED;
         if (waiter->starting) /* handlers and mask are still ours */
                 return DISPOSITION_DEFAULT;
-        if (mask_has(status, "\nSigCgt:", sig) || mask_has(status, "\nSigBlk:", sig))
+        if (mask_has(status, "\nSigCgt:", sig))
                 return DISPOSITION_HANDLED;
+        if (mask_has(status, "\nSigPnd:", sig) || mask_has(status, "\nShdPnd:", sig))
+                return DISPOSITION_PENDING;
+        if (mask_has(status, "\nSigBlk:", sig))
+                return DISPOSITION_BLOCKED;
         return DISPOSITION_DEFAULT;
 }
 
@@ -107,6 +119,51 @@ static void stop_self(Waiter *waiter) {
                 waiter->deadline += now_msec() - before;
 }
 
+/* Carries out the default action of a signal, as the kernel would for any process but the first of a namespace. */
+static void act_by_default(Waiter *waiter, int sig) {
+        if (!is_stop_signal(sig)) {
+                if (waiter->death_signal == 0)
+                        waiter->death_signal = sig;
+                kill_program(waiter);
+        } else if (waiter->starting)
+                stop_self(waiter);
+        else {
+                waiter->stopped = true;
+                send_signal(waiter, SIGSTOP, NULL); /* then SIGCHLD comes, see on_child() */
+        }
+}
+
+/* Shells block signals for moments around a fork. One that comes then is dropped by the kernel as soon as it is
+ * unblocked, if it has the default action; so we look until we have seen it unblocked, or so often without that it must
+ * be one that the program keeps blocked and takes by itself. */
+static void settle_later(Waiter *waiter, int sig) {
+        waiter->unsettled |= UINT64_C(1) << (sig - 1);
+        waiter->n_looks = 0;
+        waiter->settle_at = now_msec() + SETTLE_MSEC;
+}
+
+static void settle(Waiter *waiter) {
+        bool any_pending = false;
+
+        for (int sig = 1; sig < 64; sig++) {
+                uint64_t bit = UINT64_C(1) << (sig - 1);
+                Disposition what;
+
+                if (!(waiter->unsettled & bit))
+                        continue;
+                what = disposition(waiter, sig);
+                any_pending = any_pending || what == DISPOSITION_PENDING;
+                if (what == DISPOSITION_PENDING || (what == DISPOSITION_BLOCKED && waiter->n_looks < SETTLE_LOOKS))
+                        continue;
+                waiter->unsettled &= ~bit;
+                if (what == DISPOSITION_DEFAULT)
+                        act_by_default(waiter, sig);
+        }
+        if (!any_pending)
+                waiter->n_looks++;
+        waiter->settle_at = now_msec() + (any_pending ? SETTLE_PENDING_MSEC : SETTLE_MSEC);
+}
+
 static void on_signal(Waiter *waiter, const struct signalfd_siginfo *si) {
         int sig = (int) si->ssi_signo;
         bool from_process = si->ssi_code <= 0; /* not a terminal's, which the program got itself */
@@ -122,19 +179,15 @@ static void on_signal(Waiter *waiter, const struct signalfd_siginfo *si) {
         }
 
         /* Before exec it is all the same whose child it is. */
-        if ((waiter->wait->is_init || waiter->starting) && sig != SIGWINCH &&
-            disposition(waiter, sig) == DISPOSITION_DEFAULT) {
-                if (!is_stop_signal(sig)) {
-                        if (waiter->death_signal == 0)
-                                waiter->death_signal = sig;
-                        kill_program(waiter);
-                } else if (waiter->starting)
-                        stop_self(waiter);
-                else {
-                        waiter->stopped = true;
-                        send_signal(waiter, SIGSTOP, NULL); /* then SIGCHLD comes, see on_child() */
+        if ((waiter->wait->is_init || waiter->starting) && sig != SIGWINCH) {
+                Disposition what = disposition(waiter, sig);
+
+                if (what == DISPOSITION_DEFAULT) {
+                        act_by_default(waiter, sig);
+                        return;
                 }
-                return;
+                if (what == DISPOSITION_PENDING || what == DISPOSITION_BLOCKED)
+                        settle_later(waiter, sig);
         }
 
         if (!from_process)
@@ -287,15 +340,20 @@ int wait_for_program(const LaunchWait *wait, LaunchFailure *failure) {
                         /* Until exec the first message is for the child, who reads from the same socket. */
                         { .fd = waiter.kernel_gone ? -1 : wait->launch_fd, .events = waiter.starting ? 0 : POLLIN },
                 };
-                int64_t left = waiter.deadline - now_msec();
+                int64_t left, next = waiter.deadline;
                 int status, r;
 
-                r = poll(fds, ELEMENTSOF(fds), waiter.deadline == INT64_MAX ? -1 : left > 0 ? (int) left : 0);
+                if (waiter.unsettled != 0)
+                        next = MIN(next, waiter.settle_at);
+                left = next - now_msec();
+                r = poll(fds, ELEMENTSOF(fds), next == INT64_MAX ? -1 : left > 0 ? (int) left : 0);
                 if (r < 0 && errno != EINTR) {
                         failure_set(failure, errno, NULL, "cannot wait for the program");
                         kill_program(&waiter);
                 }
-                if (r == 0 && left <= 0) {
+                if (waiter.unsettled != 0 && now_msec() >= waiter.settle_at)
+                        settle(&waiter);
+                if (r == 0 && now_msec() >= waiter.deadline) {
                         if (waiter.killed) {
                                 failure_set(failure, ETIMEDOUT,
                                             "It may hang in the host's kernel, on a dead network mount for one.",

@@ -197,10 +197,10 @@ called() { [ "$(call "$S" "$SANDBOX" GetSyscalls | json '[c[1] for c in d["data"
 check "GetSyscalls counts uname" await 10 called
 is "$(call $S $SANDBOX GetSyscalls | json 'all(c[1] > 0 for c in d["data"][0])')" True "… only what was called"
 call $S $SANDBOX GetStatistics >"$TESTDIR/statistics"
-for key in Calls EventsDropped UptimeUSec Tasks MemoryRSS CPUTimeUSec; do
+for key in Calls EventsDropped UptimeUSec Threads MemoryRSS CPUTimeUSec; do
         is "$(json "'$key' in d['data'][0]" <"$TESTDIR/statistics")" True "GetStatistics has $key"
 done
-is "$(json 'd["data"][0]["Tasks"]["data"]' <"$TESTDIR/statistics")" 2 "… Tasks is 2"
+is "$(json 'd["data"][0]["Threads"]["data"]' <"$TESTDIR/statistics")" 2 "… Threads is 2"
 is "$(json 'd["data"][0]["MemoryRSS"]["data"] > 100000' <"$TESTDIR/statistics")" True "… MemoryRSS is a size in bytes"
 
 # GetSandboxByPID wants a pidfd, which busctl cannot send: what it can send is refused.
