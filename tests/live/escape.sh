@@ -50,7 +50,7 @@ ways() {
         is "$(sha256sum "$SENTRYCTL")" "$before" "$w: after all that sentryctl is what it was"
 
         # What the launcher holds
-        is "$(sctl run sh -c 'ls -l /proc/self/fd' </dev/null | grep -E 'socket:|anon_inode|ns:|sentry|memfd')" '' \
+        is "$(sctl run sh -c 'ls -l /proc/self/fd' </dev/null | grep -E 'socket:|anon_inode|ns:|memfd|sentryctl|sentry-kernel')" '' \
                 "$w: no descriptor of the launcher's is open inside"
         check_fails "$w: the launcher's socket can't be reached" sctl run sh -c "test -e '$(runtime)/sentryd/bus'"
         # shellcheck disable=SC2009
