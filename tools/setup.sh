@@ -12,7 +12,7 @@ SENTRYD_BUILD_PACKAGES=(
 )
 # shellcheck disable=SC2034
 SENTRYD_TEST_PACKAGES=(
-        clang libclang-rt-14-dev dbus dbus-daemon git gcc python3 perl sqlite3 tmux procps psmisc util-linux
+        bsdutils hostname make tar clang libclang-rt-14-dev dbus dbus-daemon systemd git gcc python3 perl sqlite3 tmux procps psmisc util-linux
         shellcheck mandoc xz-utils libcap2-bin strace e2fsprogs
 )
 
