@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "host.h"
+#include "proc-task.h"
 
 typedef struct Sentry Sentry;
 
@@ -17,6 +18,8 @@ typedef struct HostSeccomp {
         Sentry *sentry;          /* lookup only */
         int proc_fd;             /* owned; O_PATH on the sandbox's own /proc, -EBADF before the start */
         int pid_ns_fd;           /* owned; the sandbox's PID namespace, -EBADF before the start */
+        int loadavg_fd;          /* owned; our own /proc/loadavg: host_birth_mark() */
+        ProcIdMaps id_maps;      /* of the sandbox's user namespace, once they were read */
         uint64_t user_ns;        /* inode of the sandbox's user namespace: who is in it is ours */
         uint64_t pid_ns;         /* inode of its PID namespace; 0 when it uses the host's */
         uint64_t uts_ns;         /* inode of its UTS namespace. No task can be in another while unshare(2),
