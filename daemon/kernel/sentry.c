@@ -226,6 +226,8 @@ int sentry_run(Sentry *sentry) {
                         r = r > 0 ? r : sd_event_wait(sentry->event, 0);
                 if (r > 0)
                         r = sd_event_dispatch(sentry->event);
+                if (task_table_has_events(&sentry->kernel->tasks))
+                        task_table_tell(&sentry->kernel->tasks);
                 if (r == -ESTALE || r == -ECHILD)
                         return 0;
                 if (r < 0)

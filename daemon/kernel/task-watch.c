@@ -74,7 +74,6 @@ static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *use
 
         (void) source, (void) fd, (void) revents;
         task_watch_poll(watch);
-        task_table_tell(&watch->sentry->kernel->tasks);
         return 0;
 }
 

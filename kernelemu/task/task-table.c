@@ -292,7 +292,6 @@ int task_table_sync(TaskTable *table) {
         if (table->n_processes > 0)
                 task_attributes_done(table);
         table->settled = table->birth_mark_ns != UINT64_MAX && start - table->birth_mark_ns >= BIRTH_SETTLES_NS;
-        task_table_tell(table);
         return 0;
 }
 
@@ -311,7 +310,6 @@ int task_table_refresh(TaskTable *table, unsigned parts) {
                 else if (q >= 0 && process->state == 'Z' && process->n_threads <= 1)
                         process_died(process, process->wait_status);
         }
-        task_table_tell(table);
         return r;
 }
 
@@ -363,6 +361,7 @@ uint64_t task_table_cpu_usec(TaskTable *table) {
 void task_table_note_image(TaskTable *table, const Call *call, bool certain) {
         Host *host = table->kernel->host;
         ThreadGroup *process = task_table_find_host(table, call->tid);
+        unsigned parts = HOST_TASK_STAT | HOST_TASK_EXE;
         HostImage image = {};
         HostCaller who;
         int r;
@@ -382,13 +381,16 @@ void task_table_note_image(TaskTable *table, const Call *call, bool certain) {
                 process = task_table_find_host(table, who.host_pid);
         } else
                 who = (HostCaller) { .pid = process->pid, .host_pid = process->host_pid };
-        if (!process && process_discover(table, who.pid, &process) < 0)
-                return;
+        if (!process) {
+                if (process_discover(table, who.pid, &process) < 0)
+                        return;
+                parts = HOST_TASK_EXE; /* the rest was just read */
+        }
         if (r >= 0 && image.address == process->image.address &&
             memcmp(image.random, process->image.random, sizeof(image.random)) == 0)
                 return;
 
-        if (thread_group_refresh(process, HOST_TASK_STAT | HOST_TASK_EXE) == -ESRCH) {
+        if (thread_group_refresh(process, parts) == -ESRCH) {
                 /* The id was given again, and this is the first that we hear of the one who has it now. */
                 process_remove(process);
                 if (process_discover(table, who.pid, &process) < 0)

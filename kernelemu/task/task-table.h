@@ -48,7 +48,7 @@ typedef struct TaskTable {
 int task_table_init(TaskTable *table, Kernel *kernel);
 void task_table_done(TaskTable *table);
 
-/* Brings membership up to date, raising events. Costs next to nothing when nothing happened. 0, -ESRCH before the
+/* Brings membership up to date, queueing events. Costs next to nothing when nothing happened. 0, -ESRCH before the
  * start of the sandbox, or what kept the host from looking; the table holds what is known in any case. */
 int task_table_sync(TaskTable *table);
 
@@ -72,7 +72,7 @@ void task_table_note_image(TaskTable *table, const Call *call, bool certain);
  * reaped, its parent has also waited for it. */
 void task_table_note_exit(TaskTable *table, HostTid host_pid, int wait_status, bool reaped);
 
-/* Tells the events that have queued up. Called when no guest waits for us. */
+/* Tells the events that have queued up. Called when neither a guest nor a person waits for us. */
 void task_table_tell(TaskTable *table);
 static inline bool task_table_has_events(const TaskTable *table) { return !TAILQ_EMPTY(&table->events); }
 

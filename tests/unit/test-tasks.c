@@ -23,6 +23,7 @@ static void test_membership(void) {
         fake_task(&fake, 3, 2, 2, 1);
         is_int(task_table_sync(table), 0, "a sync");
         is_int(table->n_processes, 3, "finds three processes");
+        task_table_tell(table);
         is_int(n_events(&fake, KERNEL_EVENT_TASK_NEW), 3, "and tells of each");
         process = task_table_find(table, 3);
         ok(process && process->host_pid == 1003 && process->parent == 2 && process->state == 'S',
@@ -76,6 +77,7 @@ static void test_exit(void) {
         fake_task_at(&fake, 2)->task.n_threads = 1;
         (void) task_table_sync(table);
         ok(process->dead && process->wait_status == EXIT_1, "a zombie stays, with its status");
+        task_table_tell(table);
         is_int(n_events(&fake, KERNEL_EVENT_TASK_EXIT), 1, "its end is told");
         is_int(fake.last_status, EXIT_1, "with the status");
         fake_task_at(&fake, 2)->task.id = 0;
