@@ -228,7 +228,7 @@ events() {
         sleep_until_quiet() { [ "$(count TaskExec)" = "$(count TaskExit)" ]; }
         await 10 sleep_until_quiet
         before=$(count "TaskExec.*exe=$true_exe")
-        for i in 1 2 3 4 5 6 7 8 9 10; do do_line run /bin/true; done
+        for _ in 1 2 3 4 5 6 7 8 9 10; do do_line run /bin/true; done
         enough() { [ "$(count "TaskExec.*exe=$true_exe")" -ge $((before + 10)) ] && sleep_until_quiet; }
         check "ten programs are ten execs" await 10 enough
         is "$(count "TaskExec.*exe=$true_exe")" $((before + 10)) "… and no more than that"
