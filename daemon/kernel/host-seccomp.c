@@ -273,6 +273,8 @@ void host_seccomp_init(HostSeccomp *host, Sentry *sentry) {
 void host_seccomp_done(HostSeccomp *host) {
         host->proc_fd = safe_close(host->proc_fd);
         host->pid_ns_fd = safe_close(host->pid_ns_fd);
+        free(host->pid_map.pairs);
+        host->pid_map = (PidMap) {};
         host->loadavg_fd = safe_close(host->loadavg_fd);
 }
 

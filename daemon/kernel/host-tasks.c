@@ -46,14 +46,62 @@ static int scan_one(pid_t pid, void *userdata) {
         return scan->function(pid, scan->userdata);
 }
 
-/* The sandbox's own /proc has its processes, in nested namespaces too, and no others. */
-int host_task_scan(Host *host, int (*function)(GuestPid pid, void *userdata), void *userdata) {
-        HostSeccomp *h = from_host(host);
-        Scan scan = { .host = h, .function = function, .userdata = userdata };
+static int compare_pairs(const void *a, const void *b) {
+        const PidPair *x = a, *y = b;
 
-        if (h->proc_fd < 0)
-                return -ESRCH;
-        return host_error_to_guest(proc_for_each(h->proc_fd, ".", scan_one, &scan));
+        return (x->id > y->id) - (x->id < y->id);
+}
+
+static int map_one(pid_t host_pid, void *userdata) {
+        PidMap *map = userdata;
+        pid_t id;
+
+        if (map->n >= TASKS_MAX || proc_read_ids(host_pid, NULL, &id) < 0)
+                return 0;
+        if (map->n == map->n_allocated) {
+                size_t want = map->n_allocated == 0 ? 64 : map->n_allocated * 2;
+                PidPair *grown = reallocarray(map->pairs, want, sizeof(PidPair));
+
+                if (!grown)
+                        return -ENOMEM;
+                map->pairs = grown;
+                map->n_allocated = want;
+        }
+        map->pairs[map->n++] = (PidPair) { .id = id, .host_id = host_pid };
+        return 0;
+}
+
+/* Looks through the host's /proc once for all. What is not found now is looked for by itself. */
+static void map_fill(HostSeccomp *h) {
+        h->pid_map.n = 0;
+        h->pid_map.stale = false;
+        (void) tasks_for_each(h, map_one, &h->pid_map);
+        if (h->pid_map.n > 0)
+                qsort(h->pid_map.pairs, h->pid_map.n, sizeof(PidPair), compare_pairs);
+}
+
+/* An old pair may be of an id that was given again; so it is asked whether it still holds. */
+static HostTid mapped_id(HostSeccomp *h, GuestPid id) {
+        PidPair key = { .id = id };
+        pid_t now, tid;
+
+        for (;;) {
+                const PidPair *found = NULL;
+
+                if (h->pid_map.last.id == id)
+                        found = &h->pid_map.last;
+                else if (h->pid_map.n > 0)
+                        found = bsearch(&key, h->pid_map.pairs, h->pid_map.n, sizeof(PidPair), compare_pairs);
+                if (found && host_seccomp_owns(h, found->host_id) &&
+                    proc_read_ids(found->host_id, NULL, &now) >= 0 && now == id)
+                        return found->host_id;
+                h->pid_map.last = (PidPair) {};
+                if (!h->pid_map.stale)
+                        break;
+                map_fill(h); /* the first that is missed in this scan; others are, too */
+        }
+        tid = tasks_find_tid(h, id);
+        return tid > 0 ? tid : 0;
 }
 
 /* Our id of a process or thread of the sandbox; 0 when it is not there. */
@@ -62,10 +110,25 @@ static HostTid host_id_of(HostSeccomp *h, GuestPid id) {
 
         if (pid_host(h))
                 return id;
-        tid = ioctl(h->pid_ns_fd, NS_GET_PID_FROM_PIDNS, id);
-        if (tid < 0 && errno == ENOTTY)
-                tid = tasks_find_tid(h, id);
-        return tid > 0 ? tid : 0;
+        if (!h->pid_map.needed) {
+                tid = ioctl(h->pid_ns_fd, NS_GET_PID_FROM_PIDNS, id);
+                if (tid >= 0 || errno != ENOTTY)
+                        return tid > 0 ? tid : 0;
+                h->pid_map.needed = true;
+        }
+        return mapped_id(h, id);
+}
+
+/* The sandbox's own /proc has its processes, in nested namespaces too, and no others. */
+int host_task_scan(Host *host, int (*function)(GuestPid pid, void *userdata), void *userdata) {
+        HostSeccomp *h = from_host(host);
+        Scan scan = { .host = h, .function = function, .userdata = userdata };
+
+        if (h->proc_fd < 0)
+                return -ESRCH;
+        (void) host_id_of(h, 1); /* finds out whether the kernel translates */
+        h->pid_map.stale = true;
+        return host_error_to_guest(proc_for_each(h->proc_fd, ".", scan_one, &scan));
 }
 
 /* The PID namespace of a process, and the one around that. */
@@ -130,7 +193,8 @@ int host_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *ret) {
 
 typedef struct Threads {
         HostSeccomp *host;
-        GuestPid pid;
+        int proc_fd;
+        pid_t pid; /* in that /proc */
         int (*function)(const HostTask *task, void *userdata);
         void *userdata;
 } Threads;
@@ -139,37 +203,62 @@ static int read_thread(pid_t tid, void *userdata) {
         Threads *threads = userdata;
         HostTask task = { .id = tid, .wait_status = WAIT_STATUS_UNKNOWN };
 
-        if (proc_read_stat(threads->host->proc_fd, threads->pid, tid, &task) < 0)
+        if (proc_read_stat(threads->proc_fd, threads->pid, tid, &task) < 0)
                 return 0;
-        task.host_id = host_id_of(threads->host, tid);
+        if (threads->host->pid_map.needed) {
+                task.host_id = tid;
+                if (proc_read_ids(tid, NULL, &task.id) < 0)
+                        return 0;
+        } else
+                task.host_id = host_id_of(threads->host, tid);
         return task.host_id == 0 ? 0 : threads->function(&task, threads->userdata);
 }
 
 int host_task_threads(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata), void *userdata) {
-        Threads threads = { .host = from_host(host), .pid = pid, .function = function, .userdata = userdata };
+        HostSeccomp *h = from_host(host);
+        Threads threads = {
+                .host = h,
+                .proc_fd = h->proc_fd,
+                .pid = pid,
+                .function = function,
+                .userdata = userdata,
+        };
+        _cleanup_close_ int own_proc = -EBADF;
         char path[64];
         int r;
 
-        if (threads.host->proc_fd < 0)
+        if (h->proc_fd < 0)
                 return -ESRCH;
-        (void) snprintf(path, sizeof(path), "%" PRId32 "/task", pid);
-        r = proc_for_each(threads.host->proc_fd, path, read_thread, &threads);
+        if (h->pid_map.needed) {
+                /* Only our own /proc has both numbers. */
+                threads.pid = host_id_of(h, pid);
+                threads.proc_fd = own_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                if (threads.pid == 0 || own_proc < 0)
+                        return -ESRCH;
+        }
+        (void) snprintf(path, sizeof(path), "%d/task", (int) threads.pid);
+        r = proc_for_each(threads.proc_fd, path, read_thread, &threads);
         return r == -ENOENT ? -ESRCH : host_error_to_guest(r);
 }
 
 int host_task_of(Host *host, HostTid tid, HostCaller *ret) {
         HostSeccomp *h = from_host(host);
         pid_t host_pid;
-        int pid;
+        int pid = -1;
 
         if (h->pid_ns_fd < 0)
                 return -ESRCH;
-        pid = ioctl(h->pid_ns_fd, NS_GET_TGID_IN_PIDNS, tid);
-        if (pid < 0 && errno == ENOTTY) {
-                if (proc_read_ids(tid, &host_pid, NULL) < 0 || proc_read_ids(host_pid, NULL, &pid) < 0)
+        if (!h->pid_map.needed) {
+                pid = ioctl(h->pid_ns_fd, NS_GET_TGID_IN_PIDNS, tid);
+                h->pid_map.needed = pid < 0 && errno == ENOTTY;
+        }
+        if (h->pid_map.needed) {
+                if (proc_read_ids(tid, &host_pid, NULL) < 0 || proc_read_ids(host_pid, NULL, &pid) < 0 ||
+                    !host_seccomp_owns(h, host_pid))
                         return -ESRCH;
                 if (pid_host(h))
                         pid = host_pid;
+                h->pid_map.last = (PidPair) { .id = pid, .host_id = host_pid };
         } else
                 host_pid = pid > 0 ? host_id_of(h, pid) : 0;
         if (pid <= 0 || host_pid == 0 || (pid_host(h) && !host_seccomp_owns(h, host_pid)))

@@ -170,25 +170,29 @@ static uint64_t memory_rss(void) {
 int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Sentry *sentry = userdata;
         Kernel *kernel = sentry->kernel;
-        uint64_t n_calls = kernel->statistics_unknown.n_calls;
+        uint64_t n_calls = kernel->statistics_unknown.n_calls, cpu_usec;
+        const ThreadGroup *process;
         struct rusage usage = {};
         uint32_t n_threads = 0;
 
         for (int id = 0; id < _SYSCALL_ID_MAX; id++)
                 n_calls += kernel->statistics[id].n_calls;
-        (void) tasks_count(&sentry->host, &n_threads);
+        cpu_usec = task_table_cpu_usec(&kernel->tasks);
+        TAILQ_FOREACH(process, &kernel->tasks.processes, link)
+                n_threads += process->n_threads;
         (void) getrusage(RUSAGE_SELF, &usage);
 
         return sd_bus_reply_method_return(
-                        m, "a{sv}", 9,
+                        m, "a{sv}", 10,
                         "Calls", "t", n_calls,
                         "CallsUnimplemented", "t", kernel->statistics_unknown.n_calls,
                         "CallsParked", "u", kernel->n_parked,
                         "EventsDropped", "t", event_dropped(kernel),
                         "UptimeUSec", "t", kernel_uptime_usec(kernel),
+                        "Tasks", "u", (uint32_t) kernel->tasks.n_processes,
                         "Threads", "u", n_threads,
                         "MemoryRSS", "t", memory_rss(),
-                        "SandboxCPUTimeUSec", "t", task_table_cpu_usec(&kernel->tasks),
+                        "SandboxCPUTimeUSec", "t", cpu_usec,
                         "CPUTimeUSec", "t", (uint64_t) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000U +
                                             (uint64_t) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
 }
