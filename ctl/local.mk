@@ -19,15 +19,19 @@ sentryctl_SOURCES = \
 	ctl/syscalls-man.h \
 	ctl/table.c \
 	ctl/table.h \
+	ctl/tasks.c \
+	ctl/tasks.h \
 	ctl/text.c \
 	ctl/text.h \
 	ctl/verb-control.c \
 	ctl/verb-list.c \
 	ctl/verb-log.c \
 	ctl/verb-profile.c \
+	ctl/verb-ps.c \
 	ctl/verb-run.c \
 	ctl/verb-status.c \
 	ctl/verb-syscalls.c \
+	ctl/verb-top.c \
 	ctl/verb-version.c
 sentryctl_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
 sentryctl_LDADD = liblaunch.a libkernelemu.a libcommon.a \

@@ -9,6 +9,7 @@
 
 #include "abi/types.h"
 #include "syscall.h"
+#include "task/host-task.h"
 #include "util/cpuset.h"
 
 typedef enum NamespaceKind {
@@ -36,6 +37,10 @@ typedef enum KernelEventKind {
         KERNEL_EVENT_REFUSED,         /* a call was refused by rule */
         KERNEL_EVENT_DROPPED,         /* events of the two kinds above were dropped: `count` since the start */
         KERNEL_EVENT_UTS_CHANGED,     /* host or domain name of the first UTS namespace changed */
+        KERNEL_EVENT_TASK_NEW,        /* the task table knows of a further process */
+        KERNEL_EVENT_TASK_EXEC,       /* a process runs another program */
+        KERNEL_EVENT_TASK_EXIT,       /* all threads of a process are dead */
+        _KERNEL_EVENT_KIND_MAX,
 } KernelEventKind;
 
 typedef struct KernelEvent {
@@ -44,6 +49,7 @@ typedef struct KernelEvent {
         int error;        /* REFUSED: the guest's errno, positive */
         uint64_t count;   /* DROPPED */
         bool first;       /* the first event of this kind for this system call */
+        const struct ThreadGroup *process; /* TASK_* */
 } KernelEvent;
 
 typedef struct Host Host;
@@ -63,6 +69,29 @@ typedef struct HostOps {
         int (*task_personality)(Host *host, HostTid tid, uint32_t *ret);
         int (*task_get_affinity)(Host *host, HostTid tid, CpuSet *ret);
         int (*task_set_affinity)(Host *host, HostTid tid, const CpuSet *set);
+
+        /* The processes of the sandbox, for the task table. task_scan() calls function for each, zombies too, until
+         * it returns non-zero, and returns that; -ESRCH before the start. task_read() looks at parts
+         * (HostTaskPart) of one; -ESRCH when it is not there. What cannot be read but for STAT is left empty.
+         * task_threads() calls function with STAT of each thread. task_of() says whose thread tid is; -ESRCH when
+         * it is not of the sandbox. */
+        int (*task_scan)(Host *host, int (*function)(GuestPid pid, void *userdata), void *userdata);
+        int (*task_read)(Host *host, GuestPid pid, unsigned parts, HostTask *ret);
+        int (*task_threads)(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata),
+                            void *userdata);
+        int (*task_of)(Host *host, HostTid tid, HostCaller *ret);
+        /* Tells task_table_note_exit() of the end of a process from now on. Returns a handle from 0, or an error
+         * when it cannot, as for want of descriptors. task_poll() tells at once what there is to tell. */
+        int (*task_watch)(Host *host, HostTid host_pid);
+        void (*task_unwatch)(Host *host, int handle);
+        void (*task_poll)(Host *host);
+        /* A number that changes with every birth of a process or thread in the sandbox, and maybe others. An error
+         * when there is none, or when watches do not tell of zombies that are waited for. */
+        int (*birth_mark)(Host *host, uint64_t *ret);
+        /* The image that the caller is in; and whether it is in this one. -ESRCH when the caller is gone; other
+         * errors when the host cannot tell. */
+        int (*image_of)(Host *host, const Call *call, HostImage *ret);
+        bool (*image_is)(Host *host, const Call *call, const HostImage *image);
 
         int (*system_info)(Host *host, HostSystemInfo *ret);
         /* Nanoseconds of a clock that never goes back and runs on while the sandbox is paused. */

@@ -46,7 +46,9 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
                           kernel->release, config->version_string, kernel->version);
 
         /* The host's inode is not known before the first process is there. */
-        r = uts_table_add(&kernel->uts, 0, NULL, &uts);
+        r = task_table_init(&kernel->tasks, kernel);
+        if (r >= 0)
+                r = uts_table_add(&kernel->uts, 0, NULL, &uts);
         if (r < 0) {
                 kernel_free(kernel);
                 return r;
@@ -69,6 +71,7 @@ Kernel *kernel_free(Kernel *kernel) {
                 TAILQ_REMOVE(&kernel->parked, parked, link);
                 free(parked);
         }
+        task_table_done(&kernel->tasks);
         uts_table_done(&kernel->uts);
         kernel_log_done(&kernel->log);
         free(kernel);
@@ -259,6 +262,9 @@ int kernel_record(Kernel *kernel, Record *record) {
                 return -EBADMSG;
 
         r = namespaces_record(kernel, record, n_namespaces, first_inode);
+        if (r < 0)
+                return r;
+        r = task_table_record(&kernel->tasks, record);
         if (r < 0)
                 return r;
         return kernel_log_record(&kernel->log, record);

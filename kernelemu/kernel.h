@@ -14,6 +14,7 @@
 #include "ns/uts.h"
 #include "record.h"
 #include "syscall.h"
+#include "task/task-table.h"
 
 #define PARKED_CALLS_MAX 1024U
 
@@ -66,6 +67,7 @@ struct Kernel {
                                            * recorded: personalities are the tasks' own */
         UTSTable uts;                     /* owned by ns/uts.c; recorded */
         UTSNamespace *first_uts;          /* in uts, once the sandbox has booted; recorded by its inode */
+        TaskTable tasks;                  /* owned by task/task-table.c; recorded */
         KernelLog log;                    /* owned by log/kernel-log.c; recorded */
         WaitQueue log_readers;            /* SYSLOG_ACTION_READ waits here; not recorded */
 

@@ -14,6 +14,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/ns/uts.h \
 	kernelemu/record.c \
 	kernelemu/record.h \
+	kernelemu/sys/image.c \
 	kernelemu/sys/process.c \
 	kernelemu/sys/reboot.c \
 	kernelemu/sys/sched.c \
@@ -23,8 +24,22 @@ libkernelemu_a_SOURCES = \
 	kernelemu/syscall.c \
 	kernelemu/syscall.h \
 	kernelemu/syscalls.def \
+	kernelemu/task/host-task.h \
+	kernelemu/task/pid-namespace.c \
+	kernelemu/task/pid-namespace.h \
+	kernelemu/task/process-group.c \
+	kernelemu/task/process-group.h \
+	kernelemu/task/task-record.c \
+	kernelemu/task/task-table.c \
+	kernelemu/task/task-table.h \
+	kernelemu/task/task.c \
+	kernelemu/task/task.h \
+	kernelemu/task/thread-group.c \
+	kernelemu/task/thread-group.h \
 	kernelemu/util/cpuset.c \
 	kernelemu/util/cpuset.h \
+	kernelemu/util/idmap.c \
+	kernelemu/util/idmap.h \
 	kernelemu/util/macros.h \
 	kernelemu/util/ratelimit.c \
 	kernelemu/util/ratelimit.h

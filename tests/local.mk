@@ -37,6 +37,7 @@ live_tests = \
 	tests/live/programs.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
+	tests/live/tasks.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
 	tests/live/terminal.sh

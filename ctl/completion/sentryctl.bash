@@ -18,8 +18,8 @@ __sentryctl_syscalls() {
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local common='--help --version --user --system --json= --no-legend --quiet'
-        local verbs='run exec list status show ps kill wait pause resume dmesg events syscalls profile version'
-        local takes_value='^(-n|-p|-E|-s|-c|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class)$'
+        local verbs='run exec list status show ps top kill wait pause resume dmesg events syscalls profile version'
+        local takes_value='^(-n|-p|-E|-s|-c|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--count|--interval|-d)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
 
@@ -95,6 +95,8 @@ _sentryctl() {
                                         ;;
                                 exec) words='--env= --chdir=' ;;
                                 show) words='--property= --value' ;;
+                                ps) words='--threads --tree' ;;
+                                top) words='--batch --count= --interval=' ;;
                                 kill) words='--status= --wait' ;;
                                 syscalls) words='--sandbox= --class=' ;;
                         esac
@@ -110,7 +112,7 @@ _sentryctl() {
                                                 words=$(compgen -c -- "$cur" | sort -u)
                                         fi
                                         ;;
-                                status | show | ps | wait | dmesg | events)
+                                status | show | ps | top | wait | dmesg | events)
                                         ((arguments == 0)) && words=$(__sentryctl_sandboxes "${daemon[@]}")
                                         ;;
                                 kill | pause | resume) words=$(__sentryctl_sandboxes "${daemon[@]}") ;;

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "host-tasks.h"
 #include "launch-protocol.h"
 #include "log.h"
 #include "sentry.h"
@@ -242,6 +243,16 @@ static const HostOps host_seccomp_ops = {
         .task_personality = task_personality,
         .task_get_affinity = task_get_affinity,
         .task_set_affinity = task_set_affinity,
+        .task_scan = host_task_scan,
+        .task_read = host_task_read,
+        .task_threads = host_task_threads,
+        .task_of = host_task_of,
+        .task_watch = host_task_watch,
+        .task_unwatch = host_task_unwatch,
+        .task_poll = host_task_poll,
+        .birth_mark = host_birth_mark,
+        .image_of = host_image_of,
+        .image_is = host_image_is,
         .system_info = system_info,
         .now = now,
         .event = host_event,
@@ -255,12 +266,16 @@ void host_seccomp_init(HostSeccomp *host, Sentry *sentry) {
                 .sentry = sentry,
                 .proc_fd = -EBADF,
                 .pid_ns_fd = -EBADF,
+                .loadavg_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC),
         };
 }
 
 void host_seccomp_done(HostSeccomp *host) {
         host->proc_fd = safe_close(host->proc_fd);
         host->pid_ns_fd = safe_close(host->pid_ns_fd);
+        free(host->pid_map.pairs);
+        host->pid_map = (PidMap) {};
+        host->loadavg_fd = safe_close(host->loadavg_fd);
 }
 
 /* The offset of a task's CLOCK_BOOTTIME against ours; time_namespaces(7). 0 when there is none. */

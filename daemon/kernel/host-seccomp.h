@@ -9,14 +9,32 @@
 #include <sys/types.h>
 
 #include "host.h"
+#include "proc-task.h"
 
 typedef struct Sentry Sentry;
+
+/* Our ids for those of the sandbox, where the kernel does not translate (before Linux 6.11): as of the last scan, and
+ * the last one asked for. */
+typedef struct PidPair {
+        pid_t id, host_id;
+} PidPair;
+
+typedef struct PidMap {
+        bool needed;
+        bool stale;     /* fill it again when an id is missed */
+        PidPair *pairs; /* owned; by id */
+        size_t n, n_allocated;
+        PidPair last;
+} PidMap;
 
 typedef struct HostSeccomp {
         Host host;               /* first; what the kernel sees */
         Sentry *sentry;          /* lookup only */
         int proc_fd;             /* owned; O_PATH on the sandbox's own /proc, -EBADF before the start */
         int pid_ns_fd;           /* owned; the sandbox's PID namespace, -EBADF before the start */
+        int loadavg_fd;          /* owned; our own /proc/loadavg: host_birth_mark() */
+        PidMap pid_map;          /* owned by host-tasks.c */
+        ProcIdMaps id_maps;      /* of the sandbox's user namespace, once they were read */
         uint64_t user_ns;        /* inode of the sandbox's user namespace: who is in it is ours */
         uint64_t pid_ns;         /* inode of its PID namespace; 0 when it uses the host's */
         uint64_t uts_ns;         /* inode of its UTS namespace. No task can be in another while unshare(2),

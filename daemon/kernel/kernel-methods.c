@@ -107,52 +107,6 @@ int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return sd_bus_reply_method_return(m, "hhs", fd, sentry->init_pidfd, sentry->document);
 }
 
-static int append_task(sd_bus_message *reply, const TaskInfo *task) {
-        int r;
-
-        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_STRUCT, "uuuusstas");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(reply, "uuuusst", (uint32_t) task->pid, (uint32_t) task->ppid,
-                                  (uint32_t) task->host_pid, task->n_threads, (char[]) { task->state, '\0' },
-                                  task->comm, task->start_usec);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append_strv(reply, task->argv);
-        if (r < 0)
-                return r;
-        return sd_bus_message_close_container(reply);
-}
-
-int kernel_method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_bus_message_ sd_bus_message *reply = NULL;
-        Sentry *sentry = userdata;
-        TaskInfo *tasks = NULL;
-        size_t n = 0;
-        int r;
-
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(uuuusstas)");
-        if (r < 0)
-                return r;
-        if (sentry->state == SENTRY_RUNNING || sentry->state == SENTRY_PAUSED) {
-                r = tasks_list(&sentry->host, &tasks, &n);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; i < n && r >= 0; i++)
-                r = append_task(reply, &tasks[i]);
-        tasks_free(tasks, n);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        return sd_bus_send(NULL, reply, NULL);
-}
-
 int kernel_method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         Sentry *sentry = userdata;
@@ -216,24 +170,29 @@ static uint64_t memory_rss(void) {
 int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Sentry *sentry = userdata;
         Kernel *kernel = sentry->kernel;
-        uint64_t n_calls = kernel->statistics_unknown.n_calls;
+        uint64_t n_calls = kernel->statistics_unknown.n_calls, cpu_usec;
+        const ThreadGroup *process;
         struct rusage usage = {};
         uint32_t n_threads = 0;
 
         for (int id = 0; id < _SYSCALL_ID_MAX; id++)
                 n_calls += kernel->statistics[id].n_calls;
-        (void) tasks_count(&sentry->host, &n_threads);
+        cpu_usec = task_table_cpu_usec(&kernel->tasks);
+        TAILQ_FOREACH(process, &kernel->tasks.processes, link)
+                n_threads += process->n_threads;
         (void) getrusage(RUSAGE_SELF, &usage);
 
         return sd_bus_reply_method_return(
-                        m, "a{sv}", 8,
+                        m, "a{sv}", 10,
                         "Calls", "t", n_calls,
                         "CallsUnimplemented", "t", kernel->statistics_unknown.n_calls,
                         "CallsParked", "u", kernel->n_parked,
-                        "EventsDropped", "t", kernel->events.limit.dropped,
+                        "EventsDropped", "t", event_dropped(kernel),
                         "UptimeUSec", "t", kernel_uptime_usec(kernel),
+                        "Tasks", "u", (uint32_t) kernel->tasks.n_processes,
                         "Threads", "u", n_threads,
                         "MemoryRSS", "t", memory_rss(),
+                        "SandboxCPUTimeUSec", "t", cpu_usec,
                         "CPUTimeUSec", "t", (uint64_t) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000U +
                                             (uint64_t) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
 }
@@ -305,6 +264,15 @@ void kernel_dbus_event(Sentry *sentry, const KernelEvent *event) {
 
         sentry->notifier.rearm = true;
         switch (event->kind) {
+        case KERNEL_EVENT_TASK_NEW:
+        case KERNEL_EVENT_TASK_EXEC:
+        case KERNEL_EVENT_TASK_EXIT:
+                kernel_dbus_task_event(sentry, event);
+                return;
+
+        case _KERNEL_EVENT_KIND_MAX:
+                return;
+
         case KERNEL_EVENT_UTS_CHANGED:
                 kernel_dbus_changed(sentry, "Hostname", "DomainName", NULL);
                 return;

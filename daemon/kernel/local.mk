@@ -8,6 +8,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/freezer.h \
 	daemon/kernel/host-seccomp.c \
 	daemon/kernel/host-seccomp.h \
+	daemon/kernel/host-tasks.c \
+	daemon/kernel/host-tasks.h \
 	daemon/kernel/kernel-dbus.c \
 	daemon/kernel/kernel-methods.c \
 	daemon/kernel/kernel-methods.h \
@@ -15,8 +17,13 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/main.c \
 	daemon/kernel/notify.c \
 	daemon/kernel/notify.h \
+	daemon/kernel/proc-task.c \
+	daemon/kernel/proc-task.h \
 	daemon/kernel/sentry.c \
 	daemon/kernel/sentry.h \
+	daemon/kernel/task-methods.c \
+	daemon/kernel/task-watch.c \
+	daemon/kernel/task-watch.h \
 	daemon/kernel/tasks.c \
 	daemon/kernel/tasks.h
 sentry_kernel_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)

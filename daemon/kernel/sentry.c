@@ -159,6 +159,9 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
                 if (r < 0)
                         return r;
         }
+        r = task_watch_init(&sentry->task_watch, sentry);
+        if (r < 0)
+                return r;
         r = notifier_init(&sentry->notifier, sentry);
         if (r < 0)
                 return r;
@@ -180,6 +183,7 @@ Sentry *sentry_free(Sentry *sentry) {
         launch_server_done(sentry);
         notifier_done(&sentry->notifier);
         freezer_done(&sentry->freezer);
+        task_watch_done(&sentry->task_watch);
         host_seccomp_done(&sentry->host);
         sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
         sentry->bus = sd_bus_flush_close_unref(sentry->bus);
@@ -214,11 +218,16 @@ int sentry_run(Sentry *sentry) {
                                 if (poll(fds, 1 + n, -1) < 0 && errno != EINTR)
                                         return -errno;
                                 notifier_dispatch(&sentry->notifier, fds + 1, n);
+                                /* Those whose calls these were have their answers: now is the time to tell. */
+                                if (task_table_has_events(&sentry->kernel->tasks))
+                                        task_table_tell(&sentry->kernel->tasks);
                         } while (fds[0].revents == 0 && !sentry->notifier.rearm);
                 if (r >= 0)
                         r = r > 0 ? r : sd_event_wait(sentry->event, 0);
                 if (r > 0)
                         r = sd_event_dispatch(sentry->event);
+                if (task_table_has_events(&sentry->kernel->tasks))
+                        task_table_tell(&sentry->kernel->tasks);
                 if (r == -ESTALE || r == -ECHILD)
                         return 0;
                 if (r < 0)

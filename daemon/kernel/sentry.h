@@ -17,6 +17,7 @@
 #include "kernel.h"
 #include "notify.h"
 #include "profile.h"
+#include "task-watch.h"
 
 #define LAUNCHES_MAX 64U /* programs that were launched into a sandbox and have a launcher that waits */
 
@@ -54,6 +55,7 @@ struct Sentry {
 
         HostSeccomp host;          /* owned */
         Kernel *kernel;            /* owned */
+        TaskWatch task_watch;      /* owned by task-watch.c */
         Notifier notifier;         /* owned by notify.c */
         Freezer freezer;           /* owned by freezer.c */
 
@@ -111,6 +113,7 @@ int launch_server_open(Sentry *sentry, int *ret_fd);
 /* kernel-dbus.c */
 int kernel_dbus_add(Sentry *sentry);
 void kernel_dbus_event(Sentry *sentry, const KernelEvent *event);
+void kernel_dbus_task_event(Sentry *sentry, const KernelEvent *event); /* task-methods.c */
 void kernel_dbus_exited(Sentry *sentry, int status);
 /* PropertiesChanged for the named ones, NULL at the end. */
 void kernel_dbus_changed(Sentry *sentry, ...) __attribute__((sentinel));

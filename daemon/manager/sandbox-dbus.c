@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "bus-tasks.h"
 #include "sandbox.h"
 
 #define PROPERTY(name, signature, field, flags) \
@@ -51,6 +52,10 @@ const sd_bus_vtable sandbox_vtable[] = {
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a(uuuusstas)", tasks),
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetTasks",
+                                SD_BUS_ARGS("u", flags),
+                                SD_BUS_RESULT(TASK_SIGNATURE, tasks),
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetLog",
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a(ttus)", entries),
@@ -70,6 +75,9 @@ const sd_bus_vtable sandbox_vtable[] = {
         SD_BUS_SIGNAL_WITH_ARGS("Refused",
                                 SD_BUS_ARGS("s", name, "s", errno_name, "u", hostpid, "s", comm), 0),
         SD_BUS_SIGNAL_WITH_ARGS("EventsDropped", SD_BUS_ARGS("t", n), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("TaskNew", SD_BUS_ARGS("u", pid, "u", hostpid, "s", comm), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("TaskExec", SD_BUS_ARGS("u", pid, "u", hostpid, "s", comm, "s", exe), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("TaskExit", SD_BUS_ARGS("u", pid, "u", hostpid, "i", wait_status), 0),
 
         SD_BUS_VTABLE_END,
 };

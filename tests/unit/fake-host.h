@@ -17,6 +17,14 @@
 #define FAKE_TID 1000
 #define FAKE_UTS_INODE UINT64_C(4026531838)
 
+#define FAKE_TASKS_MAX 64
+
+typedef struct FakeTask {
+        HostTask task;
+        const char *argv, *exe; /* argv: one argument */
+        unsigned n_threads;     /* with ids that follow the process's */
+} FakeTask;
+
 typedef struct FakeHost {
         Host host; /* first */
         uint8_t memory[GUEST_SIZE];
@@ -24,7 +32,16 @@ typedef struct FakeHost {
         uint64_t uts_inode;  /* of every task */
         uint32_t personality; /* of every task */
         CpuSet affinity;     /* of every task */
-        unsigned n_events[4];
+        unsigned n_events[_KERNEL_EVENT_KIND_MAX];
+        FakeTask tasks[FAKE_TASKS_MAX]; /* in the order of the scan; id 0: none */
+        HostImage image;       /* of whoever calls */
+        int image_error;       /* image_of() fails with this, if it is not 0 */
+        uint64_t birth_mark;   /* 0: there is none */
+        unsigned n_watches;    /* there are */
+        unsigned max_watches;
+        unsigned n_scans, n_reads;
+        int last_status;       /* of the last TASK_EXIT */
+        char last_exe[64];     /* of the last TASK_EXEC */
         int last_error;      /* of the last event */
         uint64_t n_dropped;
         unsigned n_answers;
@@ -109,6 +126,144 @@ static void fake_event(Host *host, const KernelEvent *event) {
         fake->last_error = event->error;
         if (event->kind == KERNEL_EVENT_DROPPED)
                 fake->n_dropped = event->count;
+        if (event->kind == KERNEL_EVENT_TASK_EXIT)
+                fake->last_status = event->process->wait_status;
+        if (event->kind == KERNEL_EVENT_TASK_EXEC)
+                strncpy(fake->last_exe, event->process->exe ? event->process->exe : "", sizeof(fake->last_exe) - 1);
+}
+
+/* Adds a process, or replaces the one with that id. Its id on the host is 1000 more. */
+__attribute__((unused)) static FakeTask *fake_task(FakeHost *fake, GuestPid pid, GuestPid parent, GuestPid group, GuestPid session) {
+        FakeTask *place = NULL;
+
+        for (size_t i = FAKE_TASKS_MAX; i-- > 0;)
+                if (fake->tasks[i].task.id == pid || (fake->tasks[i].task.id == 0 && (!place || place->task.id == 0)))
+                        place = &fake->tasks[i];
+        if (!place)
+                abort();
+        *place = (FakeTask) {
+                .task = {
+                        .id = pid,
+                        .host_id = pid + 1000,
+                        .parent = parent,
+                        .group = group,
+                        .session = session,
+                        .start_usec = fake->now_ns / 1000,
+                        .n_threads = 1,
+                        .wait_status = WAIT_STATUS_UNKNOWN,
+                        .state = 'S',
+                        .comm = "task",
+                },
+                .argv = "task",
+                .exe = "/bin/task",
+                .n_threads = 1,
+        };
+        if (fake->birth_mark > 0)
+                fake->birth_mark++;
+        return place;
+}
+
+static FakeTask *fake_task_at(FakeHost *fake, GuestPid pid) {
+        for (size_t i = 0; pid > 0 && i < FAKE_TASKS_MAX; i++)
+                if (fake->tasks[i].task.id == pid)
+                        return &fake->tasks[i];
+        return NULL;
+}
+
+static int fake_task_scan(Host *host, int (*function)(GuestPid pid, void *userdata), void *userdata) {
+        FakeHost *fake = fake_of(host);
+
+        fake->n_scans++;
+        for (size_t i = 0; i < FAKE_TASKS_MAX; i++)
+                if (fake->tasks[i].task.id > 0) {
+                        int r = function(fake->tasks[i].task.id, userdata);
+
+                        if (r != 0)
+                                return r;
+                }
+        return 0;
+}
+
+static int fake_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *ret) {
+        FakeTask *task = fake_task_at(fake_of(host), pid);
+
+        fake_of(host)->n_reads++;
+        if (!task)
+                return -ESRCH;
+        *ret = task->task;
+        if ((parts & HOST_TASK_ARGV) && task->argv) {
+                ret->argv = strdup(task->argv);
+                ret->argv_size = strlen(task->argv) + 1;
+        }
+        if ((parts & HOST_TASK_EXE) && task->exe)
+                ret->exe = strdup(task->exe);
+        return 0;
+}
+
+static int fake_task_threads(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata),
+                             void *userdata) {
+        FakeTask *task = fake_task_at(fake_of(host), pid);
+
+        if (!task)
+                return -ESRCH;
+        for (unsigned i = 0; i < task->n_threads; i++) {
+                HostTask thread = task->task;
+                int r;
+
+                thread.id += (GuestPid) i;
+                thread.host_id += (HostTid) i;
+                r = function(&thread, userdata);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int fake_task_of(Host *host, HostTid tid, HostCaller *ret) {
+        FakeHost *fake = fake_of(host);
+
+        for (size_t i = 0; i < FAKE_TASKS_MAX; i++) {
+                const HostTask *task = &fake->tasks[i].task;
+
+                if (task->id > 0 && tid >= task->host_id && tid < task->host_id + (HostTid) fake->tasks[i].n_threads) {
+                        *ret = (HostCaller) { .pid = task->id, .host_pid = task->host_id };
+                        return 0;
+                }
+        }
+        return -ESRCH;
+}
+
+static int fake_task_watch(Host *host, HostTid pid) {
+        FakeHost *fake = fake_of(host);
+
+        if (fake->n_watches >= fake->max_watches)
+                return -EMFILE;
+        fake->n_watches++;
+        return pid;
+}
+
+static void fake_task_unwatch(Host *host, int handle) {
+        fake_of(host)->n_watches--;
+}
+
+static void fake_task_poll(Host *host) {
+        (void) host;
+}
+
+static int fake_birth_mark(Host *host, uint64_t *ret) {
+        *ret = fake_of(host)->birth_mark;
+        return *ret == 0 ? -EOPNOTSUPP : 0;
+}
+
+static int fake_image_of(Host *host, const Call *call, HostImage *ret) {
+        if (fake_of(host)->image_error != 0)
+                return fake_of(host)->image_error;
+        *ret = fake_of(host)->image;
+        return 0;
+}
+
+static bool fake_image_is(Host *host, const Call *call, const HostImage *image) {
+        return fake_of(host)->image_error == 0 && memcmp(image, &fake_of(host)->image, sizeof(*image)) == 0;
 }
 
 static void fake_answer(Host *host, const Call *call, Verdict verdict) {
@@ -132,6 +287,16 @@ static const HostOps fake_ops = {
         .task_personality = fake_task_personality,
         .task_get_affinity = fake_get_affinity,
         .task_set_affinity = fake_set_affinity,
+        .task_scan = fake_task_scan,
+        .task_read = fake_task_read,
+        .task_threads = fake_task_threads,
+        .task_of = fake_task_of,
+        .task_watch = fake_task_watch,
+        .task_unwatch = fake_task_unwatch,
+        .task_poll = fake_task_poll,
+        .birth_mark = fake_birth_mark,
+        .image_of = fake_image_of,
+        .image_is = fake_image_is,
         .system_info = fake_system_info,
         .now = fake_now,
         .event = fake_event,
@@ -171,11 +336,11 @@ static Kernel *fake_kernel(FakeHost *fake) {
 }
 
 /* Makes a call by the name of its row. */
-static Verdict fake_call(Kernel *kernel, const char *name, uint64_t a0, uint64_t a1, uint64_t a2) {
+static Verdict fake_call_by(Kernel *kernel, HostTid tid, const char *name, uint64_t a0, uint64_t a1, uint64_t a2) {
         static uint64_t cookie;
         Call call = {
                 .cookie = ++cookie,
-                .tid = FAKE_TID,
+                .tid = tid,
                 .id = syscall_id_from_name(name),
                 .received_ns = kernel_now(kernel),
                 .args = { a0, a1, a2 },
@@ -184,4 +349,8 @@ static Verdict fake_call(Kernel *kernel, const char *name, uint64_t a0, uint64_t
         if (call.id == SYSCALL_ID_UNKNOWN)
                 call.number = 9999;
         return syscall_dispatch(kernel, &call);
+}
+
+__attribute__((unused)) static Verdict fake_call(Kernel *kernel, const char *name, uint64_t a0, uint64_t a1, uint64_t a2) {
+        return fake_call_by(kernel, FAKE_TID, name, a0, a1, a2);
 }
