@@ -17,6 +17,8 @@ sentryctl_SOURCES = \
 	ctl/sentryctl.c \
 	ctl/syscalls-man.c \
 	ctl/syscalls-man.h \
+	ctl/syscalls-stats.c \
+	ctl/syscalls-stats.h \
 	ctl/table.c \
 	ctl/table.h \
 	ctl/text.c \

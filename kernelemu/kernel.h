@@ -13,6 +13,7 @@
 #include "log/kernel-log.h"
 #include "ns/uts.h"
 #include "record.h"
+#include "statistics.h"
 #include "syscall.h"
 
 #define PARKED_CALLS_MAX 1024U
@@ -42,11 +43,6 @@ typedef struct ParkedCall {
         WaitQueue *queue;              /* immutable */
         TAILQ_ENTRY(ParkedCall) link;  /* owned by the kernel */
 } ParkedCall;
-
-typedef struct SyscallStatistics {
-        uint64_t n_calls;
-        uint64_t total_ns; /* from dispatch to verdict */
-} SyscallStatistics;
 
 struct Kernel {
         Host *host;                       /* immutable; not owned, not recorded */

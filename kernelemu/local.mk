@@ -14,6 +14,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/ns/uts.h \
 	kernelemu/record.c \
 	kernelemu/record.h \
+	kernelemu/statistics.h \
 	kernelemu/sys/process.c \
 	kernelemu/sys/reboot.c \
 	kernelemu/sys/sched.c \

@@ -152,7 +152,6 @@ Verdict syscall_dispatch(Kernel *kernel, const Call *call) {
                 verdict = verdict_error(ENOSYS);
         }
 
-        statistics->n_calls++;
-        statistics->total_ns += kernel_now(kernel) - start;
+        statistics_add(statistics, kernel_now(kernel) - start);
         return verdict;
 }

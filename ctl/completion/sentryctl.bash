@@ -96,7 +96,7 @@ _sentryctl() {
                                 exec) words='--env= --chdir=' ;;
                                 show) words='--property= --value' ;;
                                 kill) words='--status= --wait' ;;
-                                syscalls) words='--sandbox= --class=' ;;
+                                syscalls) words='--sandbox= --class= --stats' ;;
                         esac
                         words="$words $common"
                 else

@@ -22,6 +22,8 @@ static const sd_bus_vtable kernel_vtable[] = {
         SD_BUS_METHOD("ListTasks", NULL, "a(uuuusstas)", kernel_method_list_tasks, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetLog", NULL, "a(ttus)", kernel_method_get_log, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetSyscalls", NULL, "a(stt)", kernel_method_get_syscalls, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetSyscallStatistics", NULL, "a(stttat)", kernel_method_get_syscall_statistics,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetStatistics", NULL, "a{sv}", kernel_method_get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("Exited", "i", 0),
         SD_BUS_SIGNAL("UnimplementedSyscall", "sisus", 0),

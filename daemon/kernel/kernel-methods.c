@@ -203,6 +203,46 @@ int kernel_method_get_syscalls(sd_bus_message *m, void *userdata, sd_bus_error *
         return sd_bus_send(NULL, reply, NULL);
 }
 
+static int append_statistics(sd_bus_message *reply, const char *name, const SyscallStatistics *s) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_STRUCT, "stttat");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "sttt", name, s->n_calls, s->total_ns, s->max_ns);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append_array(reply, SD_BUS_TYPE_UINT64, s->histogram,
+                                        statistics_used_buckets(s) * sizeof(uint64_t));
+        if (r < 0)
+                return r;
+        return sd_bus_message_close_container(reply);
+}
+
+int kernel_method_get_syscall_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+        Sentry *sentry = userdata;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(stttat)");
+        if (r < 0)
+                return r;
+        for (int id = 0; id < _SYSCALL_ID_MAX; id++) {
+                if (sentry->kernel->statistics[id].n_calls == 0)
+                        continue;
+                r = append_statistics(reply, syscall_table[id].name, &sentry->kernel->statistics[id]);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
 /* Resident memory of this process in bytes; 0 when it cannot be told. */
 static uint64_t memory_rss(void) {
         _cleanup_free_ char *text = NULL;
