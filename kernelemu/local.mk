@@ -24,6 +24,8 @@ libkernelemu_a_SOURCES = \
 	kernelemu/syscall.c \
 	kernelemu/syscall.h \
 	kernelemu/syscalls.def \
+	kernelemu/trace.c \
+	kernelemu/trace.h \
 	kernelemu/util/cpuset.c \
 	kernelemu/util/cpuset.h \
 	kernelemu/util/macros.h \
