@@ -30,6 +30,7 @@ sentryctl_SOURCES = \
 	ctl/verb-run.c \
 	ctl/verb-status.c \
 	ctl/verb-syscalls.c \
+	ctl/verb-trace.c \
 	ctl/verb-version.c
 sentryctl_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
 sentryctl_LDADD = liblaunch.a libkernelemu.a libcommon.a \

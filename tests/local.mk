@@ -39,6 +39,7 @@ live_tests = \
 	tests/live/forkstorm.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
+	tests/live/trace.sh \
 	tests/live/terminal.sh
 
 bus_tests = tests/bus/bus.sh

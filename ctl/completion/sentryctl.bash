@@ -18,8 +18,8 @@ __sentryctl_syscalls() {
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local common='--help --version --user --system --json= --no-legend --quiet'
-        local verbs='run exec list status show ps kill wait pause resume dmesg events syscalls profile version'
-        local takes_value='^(-n|-p|-E|-s|-c|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class)$'
+        local verbs='run exec list status show ps kill wait pause resume dmesg events syscalls trace profile version'
+        local takes_value='^(-n|-p|-E|-s|-c|-e|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--expression)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
 
@@ -71,6 +71,7 @@ _sentryctl() {
                 -p)
                         [[ $verb == run ]] && words=$(__sentryctl_profiles "${daemon[@]}")
                         ;;
+                --expression | -e) words="%emulated %mediated %refused %unknown $(__sentryctl_syscalls)" ;;
                 --sandbox | -s) words=$(__sentryctl_sandboxes "${daemon[@]}") ;;
                 --env | -E | --unsetenv) words=$(compgen -e) ;;
                 --bind | --ro-bind)
@@ -96,6 +97,7 @@ _sentryctl() {
                                 exec) words='--env= --chdir=' ;;
                                 show) words='--property= --value' ;;
                                 kill) words='--status= --wait' ;;
+                                trace) words='--expression= --times' ;;
                                 syscalls) words='--sandbox= --class= --stats' ;;
                         esac
                         words="$words $common"
@@ -110,7 +112,7 @@ _sentryctl() {
                                                 words=$(compgen -c -- "$cur" | sort -u)
                                         fi
                                         ;;
-                                status | show | ps | wait | dmesg | events)
+                                status | show | ps | wait | dmesg | events | trace)
                                         ((arguments == 0)) && words=$(__sentryctl_sandboxes "${daemon[@]}")
                                         ;;
                                 kill | pause | resume) words=$(__sentryctl_sandboxes "${daemon[@]}") ;;

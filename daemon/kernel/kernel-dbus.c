@@ -25,6 +25,7 @@ static const sd_bus_vtable kernel_vtable[] = {
         SD_BUS_METHOD("GetSyscallStatistics", NULL, "a(stttat)", kernel_method_get_syscall_statistics,
                       SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetStatistics", NULL, "a{sv}", kernel_method_get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Trace", "a{sv}", "h", kernel_method_trace, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("Exited", "i", 0),
         SD_BUS_SIGNAL("UnimplementedSyscall", "sisus", 0),
         SD_BUS_SIGNAL("Refused", "ssus", 0),

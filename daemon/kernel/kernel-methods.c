@@ -266,11 +266,13 @@ int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error
         (void) getrusage(RUSAGE_SELF, &usage);
 
         return sd_bus_reply_method_return(
-                        m, "a{sv}", 8,
+                        m, "a{sv}", 10,
                         "Calls", "t", n_calls,
                         "CallsUnimplemented", "t", kernel->statistics_unknown.n_calls,
                         "CallsParked", "u", kernel->n_parked,
                         "EventsDropped", "t", kernel->events.limit.dropped,
+                        "TraceReaders", "u", (uint32_t) sentry->tracer.n_readers,
+                        "TraceDropped", "t", sentry->tracer.n_dropped,
                         "UptimeUSec", "t", kernel_uptime_usec(kernel),
                         "Threads", "u", n_tasks,
                         "MemoryRSS", "t", memory_rss(),

@@ -18,7 +18,10 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/sentry.c \
 	daemon/kernel/sentry.h \
 	daemon/kernel/tasks.c \
-	daemon/kernel/tasks.h
+	daemon/kernel/tasks.h \
+	daemon/kernel/tracer-methods.c \
+	daemon/kernel/tracer.c \
+	daemon/kernel/tracer.h
 sentry_kernel_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 # One process per sandbox: each library costs memory, so these and no more.
 sentry_kernel_LDADD = libkernelemu.a libcommon.a $(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS)

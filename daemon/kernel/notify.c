@@ -221,9 +221,11 @@ static int answer_fd(NotifySlot *slot, Verdict verdict, struct seccomp_notif_res
         return 0;
 }
 
-static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
+/* Gives a call its answer, and the slot free unless it is parked. Returns the descriptor that a VERDICT_FD became, or
+ * the error it ended with. */
+static int complete(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
         struct seccomp_notif_resp response = { .id = slot->id };
-        int r;
+        int fd = -EBADF, r;
 
         switch (verdict.kind) {
         case VERDICT_VALUE:
@@ -239,6 +241,7 @@ static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
                 r = answer_fd(slot, verdict, &response);
                 if (r < 0)
                         response.error = host_error_to_guest(r);
+                fd = r < 0 ? response.error : (int) response.val;
                 safe_close(verdict.host_fd);
                 break;
         case VERDICT_PARKED:
@@ -246,7 +249,7 @@ static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
                         slot->state = SLOT_PARKED;
                         notifier->n_parked++;
                 }
-                return;
+                return -EBADF;
         }
 
         if (slot->state == SLOT_PARKED)
@@ -257,6 +260,24 @@ static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
          * is to be undone. */
         if (ioctl(slot->listener->fd, SECCOMP_IOCTL_NOTIF_SEND, &response) < 0 && errno != ENOENT)
                 log_warning("cannot answer a call of task %" PRId32 ": %s", slot->call.tid, strerror(errno));
+        return fd;
+}
+
+/* Apart, for the size of its frame. */
+static __attribute__((noinline)) void answer_traced(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
+        Tracer *tracer = &notifier->sentry->tracer;
+        TracedCall traced;
+
+        tracer_take_down(tracer, &slot->call, verdict, slot->start_ns, &traced);
+        tracer_tell(tracer, &traced, complete(notifier, slot, verdict));
+}
+
+static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
+        /* All that tracing costs when nobody traces. */
+        if (__builtin_expect(notifier->sentry->tracer.n_readers > 0, 0) && verdict.kind != VERDICT_PARKED)
+                answer_traced(notifier, slot, verdict);
+        else
+                (void) complete(notifier, slot, verdict);
 }
 
 /* A guest kernel that gets -ERESTARTSYS runs the call again after the signal or the stop that is pending, with
@@ -429,17 +450,21 @@ static void serve(Notifier *notifier, Listener *listener) {
         Kernel *kernel = notifier->sentry->kernel;
         NotifySlot *batch[NOTIFY_BATCH];
         unsigned n, most = NOTIFY_BATCH;
+        uint64_t now = kernel_now(kernel);
         bool hangup;
 
         /* Whether more is there takes a poll, a tenth of the whole round trip. Calls queue up when we were busy
          * until just now; after a rest, there is most likely the one that woke us. */
-        if (kernel_now(kernel) - notifier->served_ns > REST_NS)
+        if (now - notifier->served_ns > REST_NS)
                 most = 1;
 
         n = receive_batch(notifier, listener, batch, most, &hangup);
-        for (unsigned i = 0; i < n; i++)
+        for (unsigned i = 0; i < n; i++) {
+                batch[i]->start_ns = now;
                 answer(notifier, batch[i], syscall_dispatch(kernel, &batch[i]->call));
-        notifier->served_ns = kernel_now(kernel);
+                now = kernel_now(kernel);
+        }
+        notifier->served_ns = now;
 
         if (hangup)
                 listener_free(listener);

@@ -38,6 +38,7 @@ typedef struct NotifySlot {
         SlotState state;
         Listener *listener; /* lookup only; NULL when the listener went away */
         uint64_t id;        /* the kernel's */
+        uint64_t start_ns;  /* when its service began; kernel_now() */
         Call call;
 } NotifySlot;
 

@@ -131,6 +131,7 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         LIST_INIT(&sentry->launches);
         host_seccomp_init(&sentry->host, sentry);
         freezer_init(&sentry->freezer, sentry);
+        tracer_init(&sentry->tracer, sentry);
         sentry->init_pidfd = -EBADF;
         sentry->status = -1;
         sentry->name = strdup(name);
@@ -179,6 +180,7 @@ Sentry *sentry_free(Sentry *sentry) {
 
         launch_server_done(sentry);
         notifier_done(&sentry->notifier);
+        tracer_done(&sentry->tracer);
         freezer_done(&sentry->freezer);
         host_seccomp_done(&sentry->host);
         sentry->end_source = sd_event_source_disable_unref(sentry->end_source);

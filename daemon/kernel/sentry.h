@@ -17,6 +17,7 @@
 #include "kernel.h"
 #include "notify.h"
 #include "profile.h"
+#include "tracer.h"
 
 #define LAUNCHES_MAX 64U /* programs that were launched into a sandbox and have a launcher that waits */
 
@@ -56,6 +57,7 @@ struct Sentry {
         Kernel *kernel;            /* owned */
         Notifier notifier;         /* owned by notify.c */
         Freezer freezer;           /* owned by freezer.c */
+        Tracer tracer;             /* owned by tracer.c */
 
         LIST_HEAD(, Launch) launches; /* owned by launch-server.c */
         unsigned n_launches;

@@ -67,6 +67,10 @@ const sd_bus_vtable sandbox_vtable[] = {
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a{sv}", statistics),
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Trace",
+                                SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("h", lines),
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("Exited", SD_BUS_ARGS("i", status), 0),
         SD_BUS_SIGNAL_WITH_ARGS("UnimplementedSyscall",
