@@ -66,6 +66,12 @@ static const EventType event_types[] = {
                              { "comm", "", 's', COLUMN_TEXT, false, 0 },
                              {} } },
         { "EventsDropped", (const Column[]) { { "count", "", 't', COLUMN_NUMBER, false, 0 }, {} } },
+        { "Stuck",
+          (const Column[]) { { "syscall", "", 's', COLUMN_TEXT, false, 0 },
+                             { "hostpid", "", 'u', COLUMN_NUMBER, false, 0 },
+                             { "comm", "", 's', COLUMN_TEXT, false, 0 },
+                             { "usec", "", 't', COLUMN_NUMBER, false, 0 },
+                             {} } },
         { "SandboxNew", (const Column[]) { {} } },
         { "SandboxRemoved", (const Column[]) { {} } },
         { "Changed", NULL }, /* PropertiesChanged: keys as they come */

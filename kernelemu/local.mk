@@ -33,3 +33,5 @@ libkernelemu_a_SOURCES = \
 	kernelemu/util/ratelimit.h
 # The emulated kernel sees the host through host.h alone: no library but libc.
 libkernelemu_a_CPPFLAGS = -include $(top_builddir)/config.h -I$(top_srcdir)/kernelemu
+# The watchdog of sentry-kernel walks the stack.
+libkernelemu_a_CFLAGS = $(AM_CFLAGS) -fno-omit-frame-pointer

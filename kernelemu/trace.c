@@ -244,7 +244,7 @@ static void format_argument(Kernel *kernel, const Call *call, const SyscallRow *
                         strcpy(to, "AT_FDCWD");
                         return;
                 }
-                /* fall through */
+                __attribute__((fallthrough));
         case ARG_INT:
         case ARG_FD:
         case ARG_PID:
@@ -376,7 +376,7 @@ static void format_line(Line *line, const TraceRecord *record, bool with_argumen
         }
         line_printf(line, ",\"class\":\"%s\"",
                     known ? syscall_class_to_string(syscall_table[call->id].class) : "unknown");
-        if (with_arguments) {
+        if (with_arguments && record->arguments) {
                 line_printf(line, ",\"args\":[");
                 for (unsigned i = 0; i < record->arguments->n; i++) {
                         line_printf(line, "%s", i > 0 ? "," : "");

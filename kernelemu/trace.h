@@ -45,7 +45,7 @@ typedef struct TraceRecord {
         const Call *call;
         const char *name;          /* of the call, as its architecture has it */
         const char *arch;          /* of a foreign ABI; else NULL */
-        const TraceArguments *arguments;
+        const TraceArguments *arguments; /* NULL: not told */
         Verdict verdict;
         int fd;                    /* FD: the number that the caller got, or a negative errno */
         uint64_t usec;             /* CLOCK_REALTIME of the start of its service */

@@ -39,6 +39,7 @@ live_tests = \
 	tests/live/forkstorm.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
+	tests/live/stuck.sh \
 	tests/live/trace.sh \
 	tests/live/terminal.sh
 

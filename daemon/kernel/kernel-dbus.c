@@ -30,6 +30,7 @@ static const sd_bus_vtable kernel_vtable[] = {
         SD_BUS_SIGNAL("UnimplementedSyscall", "sisus", 0),
         SD_BUS_SIGNAL("Refused", "ssus", 0),
         SD_BUS_SIGNAL("EventsDropped", "t", 0),
+        SD_BUS_SIGNAL("Stuck", "sust", 0),
         SD_BUS_VTABLE_END,
 };
 

@@ -15,6 +15,7 @@
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
+#include "watchdog.h"
 
 static int not_running(Sentry *sentry, sd_bus_error *error) {
         return sd_bus_error_setf(error, BUS_ERROR_NOT_RUNNING,
@@ -266,11 +267,12 @@ int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error
         (void) getrusage(RUSAGE_SELF, &usage);
 
         return sd_bus_reply_method_return(
-                        m, "a{sv}", 10,
+                        m, "a{sv}", 11,
                         "Calls", "t", n_calls,
                         "CallsUnimplemented", "t", kernel->statistics_unknown.n_calls,
                         "CallsParked", "u", kernel->n_parked,
                         "EventsDropped", "t", kernel->events.limit.dropped,
+                        "CallsStuck", "t", watchdog.n_stuck,
                         "TraceReaders", "u", (uint32_t) sentry->tracer.n_readers,
                         "TraceDropped", "t", sentry->tracer.n_dropped,
                         "UptimeUSec", "t", kernel_uptime_usec(kernel),
@@ -335,6 +337,16 @@ void kernel_dbus_changed(Sentry *sentry, ...) {
 
         sentry->notifier.rearm = true;
         (void) sd_bus_emit_properties_changed_strv(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, names);
+}
+
+void kernel_dbus_stuck(Sentry *sentry, const Call *call, uint64_t usec) {
+        char name[64], comm[65];
+
+        sentry->notifier.rearm = true;
+        notifier_call_name(call, name, sizeof(name));
+        task_comm(call->tid, comm);
+        (void) sd_bus_emit_signal(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, "Stuck", "sust", name,
+                                  (uint32_t) call->tid, comm, usec);
 }
 
 void kernel_dbus_exited(Sentry *sentry, int status) {

@@ -13,7 +13,10 @@
 
 #include "log.h"
 #include "sentry.h"
+#include "tasks.h"
 #include "util.h"
+#include "util/macros.h"
+#include "watchdog.h"
 
 /* Since Linux 6.6; not in older headers. The flags go by value: a pointer gives EINVAL and no speed-up. */
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -445,6 +448,45 @@ static unsigned receive_batch(Notifier *notifier, Listener *listener, NotifySlot
         return n;
 }
 
+static void serve_slot(Notifier *notifier, NotifySlot *slot, uint64_t now) {
+        slot->start_ns = now;
+        watchdog_begin(&slot->call, now);
+        answer(notifier, slot, syscall_dispatch(notifier->sentry->kernel, &slot->call));
+        watchdog_end();
+}
+
+void notifier_abandon(Notifier *notifier, uint64_t cookie, uint64_t ns, const char *what) {
+        NotifySlot *slot = slot_of(notifier, cookie);
+        Kernel *kernel = notifier->sentry->kernel;
+        char comm[65], name[64];
+        TracedCall traced;
+        Call call;
+
+        if (!slot)
+                return;
+
+        call = slot->call;
+        notifier_call_name(&call, name, sizeof(name));
+        task_comm(call.tid, comm);
+        log_warning("%s: stuck in %s of %s (pid %" PRId32 ") for %" PRIu64 " ms, %s; it gets EFAULT. Where that is:",
+                    notifier->sentry->name, name, comm, call.tid, ns / (1000 * NSEC_PER_USEC), what);
+        if (call.id != SYSCALL_ID_UNKNOWN && !call.foreign)
+                statistics_add(&kernel->statistics[call.id], ns);
+        watchdog.n_stuck++;
+        kernel_dbus_stuck(notifier->sentry, &call, ns / NSEC_PER_USEC);
+
+        kernel_unpark(kernel, cookie);
+        tracer_take_down_unread(&notifier->sentry->tracer, &call, verdict_error(EFAULT), slot->start_ns, &traced);
+        tracer_tell(&notifier->sentry->tracer, &traced, complete(notifier, slot, verdict_error(EFAULT)));
+}
+
+/* A service that woke a parked call which then got stuck is begun again: handlers are idempotent. */
+void notifier_serve_rest(Notifier *notifier) {
+        for (unsigned i = 0; i < NOTIFY_SLOTS; i++)
+                if (notifier->slots[i].state == SLOT_GOT)
+                        serve_slot(notifier, &notifier->slots[i], kernel_now(notifier->sentry->kernel));
+}
+
 /* Serves what one listener holds; frees it at its end. */
 static void serve(Notifier *notifier, Listener *listener) {
         Kernel *kernel = notifier->sentry->kernel;
@@ -460,8 +502,7 @@ static void serve(Notifier *notifier, Listener *listener) {
 
         n = receive_batch(notifier, listener, batch, most, &hangup);
         for (unsigned i = 0; i < n; i++) {
-                batch[i]->start_ns = now;
-                answer(notifier, batch[i], syscall_dispatch(kernel, &batch[i]->call));
+                serve_slot(notifier, batch[i], now);
                 now = kernel_now(kernel);
         }
         notifier->served_ns = now;

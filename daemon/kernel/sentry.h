@@ -76,8 +76,11 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
 Sentry *sentry_free(Sentry *sentry);
 static inline void sentry_freep(Sentry **sentry) { sentry_free(*sentry); }
 
-/* Serves until the sandbox has ended. */
+/* Serves until the sandbox has ended; watchdog_run() is this with a watchdog. A thread may begin it while another that
+ * did so before is stuck in the service of a call and never comes back to it. */
 int sentry_run(Sentry *sentry);
+/* Says what is left to say, within a deadline; r: what sentry_run() returned. */
+void sentry_goodbye(Sentry *sentry, int r);
 
 /* The first program is there and waits to go. pidfd stays the launch's; of fds (indexed by LaunchFd), what
  * is taken is set to -EBADF. 0 or an error, which refuses the launch. */
@@ -113,6 +116,7 @@ int launch_server_open(Sentry *sentry, int *ret_fd);
 /* kernel-dbus.c */
 int kernel_dbus_add(Sentry *sentry);
 void kernel_dbus_event(Sentry *sentry, const KernelEvent *event);
+void kernel_dbus_stuck(Sentry *sentry, const Call *call, uint64_t usec);
 void kernel_dbus_exited(Sentry *sentry, int status);
 /* PropertiesChanged for the named ones, NULL at the end. */
 void kernel_dbus_changed(Sentry *sentry, ...) __attribute__((sentinel));

@@ -130,7 +130,7 @@ static void identify(const Tracer *tracer, HostTid tid, GuestPid *ret_pid, char 
         *ret_pid = n == 2 && tracer->sentry->host.pid_ns != 0 ? inner : n >= 1 ? outer : 0;
 }
 
-void tracer_take_down(Tracer *tracer, const Call *call, Verdict verdict, uint64_t start_ns, TracedCall *ret) {
+void tracer_take_down_unread(Tracer *tracer, const Call *call, Verdict verdict, uint64_t start_ns, TracedCall *ret) {
         const TraceReader *reader;
 
         ret->wanted = false;
@@ -142,8 +142,16 @@ void tracer_take_down(Tracer *tracer, const Call *call, Verdict verdict, uint64_
         ret->call = *call;
         ret->verdict = verdict;
         ret->start_ns = start_ns;
+        ret->unread = true;
         identify(tracer, call->tid, &ret->pid, ret->comm);
+}
+
+void tracer_take_down(Tracer *tracer, const Call *call, Verdict verdict, uint64_t start_ns, TracedCall *ret) {
+        tracer_take_down_unread(tracer, call, verdict, start_ns, ret);
+        if (!ret->wanted)
+                return;
         trace_read_arguments(tracer->sentry->kernel, call, verdict, &ret->arguments);
+        ret->unread = false;
 }
 
 static void tell_reader(TraceReader *reader, const char *line, size_t size) {
@@ -175,7 +183,7 @@ void tracer_tell(Tracer *tracer, const TracedCall *traced, int fd) {
                 .call = &traced->call,
                 .name = name,
                 .arch = traced->call.foreign ? notifier_arch_name(&traced->call) : NULL,
-                .arguments = &traced->arguments,
+                .arguments = traced->unread ? NULL : &traced->arguments,
                 .verdict = traced->verdict,
                 .fd = fd,
                 .usec = now_usec - duration_ns / NSEC_PER_USEC,

@@ -30,6 +30,7 @@ typedef struct TracedCall {
         uint64_t start_ns; /* kernel_now() */
         GuestPid pid;
         char comm[65];
+        bool unread;       /* without arguments */
         bool wanted;       /* some reader wants it; nothing else is set if not */
 } TracedCall;
 
@@ -42,4 +43,6 @@ int tracer_add(Tracer *tracer, const TraceFilter *filter, int *ret_fd);
 /* The two halves of a traced call: before the answer, and after it with the descriptor that the caller got (VERDICT_FD)
  * or an error. */
 void tracer_take_down(Tracer *tracer, const Call *call, Verdict verdict, uint64_t start_ns, TracedCall *ret);
+/* The first half, for a call whose memory must not be touched. */
+void tracer_take_down_unread(Tracer *tracer, const Call *call, Verdict verdict, uint64_t start_ns, TracedCall *ret);
 void tracer_tell(Tracer *tracer, const TracedCall *traced, int fd);

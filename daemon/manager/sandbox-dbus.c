@@ -78,6 +78,7 @@ const sd_bus_vtable sandbox_vtable[] = {
         SD_BUS_SIGNAL_WITH_ARGS("Refused",
                                 SD_BUS_ARGS("s", name, "s", errno_name, "u", hostpid, "s", comm), 0),
         SD_BUS_SIGNAL_WITH_ARGS("EventsDropped", SD_BUS_ARGS("t", n), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("Stuck", SD_BUS_ARGS("s", syscall, "u", hostpid, "s", comm, "t", usec), 0),
 
         SD_BUS_VTABLE_END,
 };

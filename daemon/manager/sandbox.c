@@ -133,6 +133,7 @@ static int on_kernel_signal(sd_bus_message *m, void *userdata, sd_bus_error *err
                 { "UnimplementedSyscall", "sisus" },
                 { "Refused", "ssus" },
                 { "EventsDropped", "t" },
+                { "Stuck", "sust" },
         };
         const char *member = sd_bus_message_get_member(m);
         Sandbox *s = userdata;
