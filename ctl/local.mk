@@ -17,6 +17,8 @@ sentryctl_SOURCES = \
 	ctl/sentryctl.c \
 	ctl/syscalls-man.c \
 	ctl/syscalls-man.h \
+	ctl/syscalls-stats.c \
+	ctl/syscalls-stats.h \
 	ctl/table.c \
 	ctl/table.h \
 	ctl/tasks.c \
@@ -32,6 +34,7 @@ sentryctl_SOURCES = \
 	ctl/verb-status.c \
 	ctl/verb-syscalls.c \
 	ctl/verb-top.c \
+	ctl/verb-trace.c \
 	ctl/verb-version.c
 sentryctl_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
 sentryctl_LDADD = liblaunch.a libkernelemu.a libcommon.a \

@@ -82,6 +82,12 @@ static const EventType event_types[] = {
                              { "hostpid", "", 'u', COLUMN_NUMBER, false, 0 },
                              { "status", "", 'i', COLUMN_NUMBER, false, 0 },
                              {} } },
+        { "Stuck",
+          (const Column[]) { { "syscall", "", 's', COLUMN_TEXT, false, 0 },
+                             { "hostpid", "", 'u', COLUMN_NUMBER, false, 0 },
+                             { "comm", "", 's', COLUMN_TEXT, false, 0 },
+                             { "usec", "", 't', COLUMN_NUMBER, false, 0 },
+                             {} } },
         { "SandboxNew", (const Column[]) { {} } },
         { "SandboxRemoved", (const Column[]) { {} } },
         { "Changed", NULL }, /* PropertiesChanged: keys as they come */

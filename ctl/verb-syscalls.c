@@ -8,12 +8,14 @@
 #include "sandboxes.h"
 #include "syscall.h"
 #include "syscalls-man.h"
+#include "syscalls-stats.h"
 #include "table.h"
 #include "text.h"
 
 enum {
         OPTION_SANDBOX = OPTION_FIRST,
         OPTION_CLASS,
+        OPTION_STATS,
         OPTION_MAN,
 };
 
@@ -247,7 +249,7 @@ static int find_row(const char *name, SyscallId *ret) {
 static int verb_syscalls_main(Ctl *ctl, int argc, char **argv) {
         OptionParser parser = { .ctl = ctl, .argc = argc, .argv = argv };
         const char *sandbox = NULL, *class = NULL;
-        bool man = false;
+        bool man = false, stats = false;
         SyscallId row;
         int id, r;
 
@@ -262,15 +264,28 @@ static int verb_syscalls_main(Ctl *ctl, int argc, char **argv) {
                                 return r;
                         class = parser.value;
                         break;
+                case OPTION_STATS:
+                        stats = true;
+                        break;
                 default: /* OPTION_MAN */
                         man = true;
                 }
         }
         if (id < 0)
                 return id;
-        r = options_check_count(ctl, argc - parser.index, 0, sandbox || class || man ? 0 : 1);
+        r = options_check_count(ctl, argc - parser.index, 0, (sandbox && !stats) || class || man ? 0 : 1);
         if (r < 0)
                 return r;
+        if (stats && !sandbox)
+                return ctl_usage(ctl, "--stats needs --sandbox=NAME: whose calls?");
+        if (stats) {
+                if (parser.index < argc) {
+                        r = find_row(argv[parser.index], &row);
+                        if (r < 0)
+                                return r;
+                }
+                return syscalls_stats(ctl, sandbox, argv[parser.index]); /* argv ends with NULL */
+        }
 
         if (man)
                 return syscalls_man();
@@ -288,10 +303,12 @@ const Verb verb_syscalls = {
         .summary = "Tell how system calls are answered, and how often",
         .details = "Examples:\n"
                    "  sentryctl syscalls uname\n"
-                   "  sentryctl syscalls --sandbox=web\n",
+                   "  sentryctl syscalls --sandbox=web\n"
+                   "  sentryctl syscalls --sandbox=web --stats uname\n",
         .options = (const Option[]) {
                 { OPTION_SANDBOX, "sandbox", 's', "NAME", false, "The calls of a sandbox, counted" },
                 { OPTION_CLASS, "class", 'c', "CLASS", false, "Only rows of this class" },
+                { OPTION_STATS, "stats", 0, NULL, false, "With --sandbox: how long they took, as histograms" },
                 { OPTION_MAN, "man", 0, NULL, false, NULL },
                 {},
         },

@@ -13,6 +13,7 @@
 #include "log/kernel-log.h"
 #include "ns/uts.h"
 #include "record.h"
+#include "statistics.h"
 #include "syscall.h"
 #include "task/task-table.h"
 
@@ -43,11 +44,6 @@ typedef struct ParkedCall {
         WaitQueue *queue;              /* immutable */
         TAILQ_ENTRY(ParkedCall) link;  /* owned by the kernel */
 } ParkedCall;
-
-typedef struct SyscallStatistics {
-        uint64_t n_calls;
-        uint64_t total_ns; /* from receipt to verdict */
-} SyscallStatistics;
 
 struct Kernel {
         Host *host;                       /* immutable; not owned, not recorded */

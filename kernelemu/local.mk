@@ -14,6 +14,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/ns/uts.h \
 	kernelemu/record.c \
 	kernelemu/record.h \
+	kernelemu/statistics.h \
 	kernelemu/sys/image.c \
 	kernelemu/sys/process.c \
 	kernelemu/sys/reboot.c \
@@ -36,6 +37,8 @@ libkernelemu_a_SOURCES = \
 	kernelemu/task/task.h \
 	kernelemu/task/thread-group.c \
 	kernelemu/task/thread-group.h \
+	kernelemu/trace.c \
+	kernelemu/trace.h \
 	kernelemu/util/cpuset.c \
 	kernelemu/util/cpuset.h \
 	kernelemu/util/idmap.c \
@@ -45,3 +48,5 @@ libkernelemu_a_SOURCES = \
 	kernelemu/util/ratelimit.h
 # The emulated kernel sees the host through host.h alone: no library but libc.
 libkernelemu_a_CPPFLAGS = -include $(top_builddir)/config.h -I$(top_srcdir)/kernelemu
+# The watchdog of sentry-kernel walks the stack.
+libkernelemu_a_CFLAGS = $(AM_CFLAGS) -fno-omit-frame-pointer

@@ -153,8 +153,7 @@ Verdict syscall_dispatch(Kernel *kernel, const Call *call) {
                 verdict = verdict_error(ENOSYS);
         }
 
-        statistics->n_calls++;
         kernel->decided_ns = kernel_now(kernel);
-        statistics->total_ns += kernel->decided_ns - call->received_ns;
+        statistics_add(statistics, kernel->decided_ns - call->received_ns);
         return verdict;
 }

@@ -40,6 +40,8 @@ live_tests = \
 	tests/live/tasks.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
+	tests/live/stuck.sh \
+	tests/live/trace.sh \
 	tests/live/terminal.sh
 
 bus_tests = tests/bus/bus.sh

@@ -18,8 +18,8 @@ __sentryctl_syscalls() {
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local common='--help --version --user --system --json= --no-legend --quiet'
-        local verbs='run exec list status show ps top kill wait pause resume dmesg events syscalls profile version'
-        local takes_value='^(-n|-p|-E|-s|-c|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--count|--interval|-d)$'
+        local verbs='run exec list status show ps top kill wait pause resume dmesg events syscalls trace profile version'
+        local takes_value='^(-n|-p|-E|-s|-c|-e|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--expression|--count|--interval|-d)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
 
@@ -71,6 +71,7 @@ _sentryctl() {
                 -p)
                         [[ $verb == run ]] && words=$(__sentryctl_profiles "${daemon[@]}")
                         ;;
+                --expression | -e) words="%emulated %mediated %refused %unknown $(__sentryctl_syscalls)" ;;
                 --sandbox | -s) words=$(__sentryctl_sandboxes "${daemon[@]}") ;;
                 --env | -E | --unsetenv) words=$(compgen -e) ;;
                 --bind | --ro-bind)
@@ -98,7 +99,8 @@ _sentryctl() {
                                 ps) words='--threads --tree' ;;
                                 top) words='--batch --count= --interval=' ;;
                                 kill) words='--status= --wait' ;;
-                                syscalls) words='--sandbox= --class=' ;;
+                                trace) words='--expression= --times' ;;
+                                syscalls) words='--sandbox= --class= --stats' ;;
                         esac
                         words="$words $common"
                 else
@@ -112,7 +114,7 @@ _sentryctl() {
                                                 words=$(compgen -c -- "$cur" | sort -u)
                                         fi
                                         ;;
-                                status | show | ps | top | wait | dmesg | events)
+                                status | show | ps | top | wait | dmesg | events | trace)
                                         ((arguments == 0)) && words=$(__sentryctl_sandboxes "${daemon[@]}")
                                         ;;
                                 kill | pause | resume) words=$(__sentryctl_sandboxes "${daemon[@]}") ;;

@@ -18,6 +18,7 @@
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
+#include "watchdog.h"
 
 /* ioctl_nsfs(2), since Linux 6.11; not in older headers. */
 #ifndef NS_GET_PID_FROM_PIDNS
@@ -68,11 +69,16 @@ static int memory_read(Host *host, const Call *call, GuestAddr address, void *bu
         struct iovec local = { .iov_base = buffer, .iov_len = size };
         struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = size };
         HostSeccomp *h = from_host(host);
+        Station *section;
+        ssize_t n;
         int r;
 
         if (size == 0)
                 return 0;
-        r = copied(process_vm_readv(call->tid, &local, 1, &remote, 1, 0), size, call);
+        section = watchdog_enter(call->cookie, "reading its memory");
+        n = process_vm_readv(call->tid, &local, 1, &remote, 1, 0);
+        watchdog_leave(section);
+        r = copied(n, size, call);
         if (r < 0)
                 return r;
         /* Only now it is certain that these were the caller's bytes and not those of a task that was given
@@ -84,12 +90,17 @@ static int memory_write(Host *host, const Call *call, GuestAddr address, const v
         struct iovec local = { .iov_base = (void *) buffer, .iov_len = size };
         struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = size };
         HostSeccomp *h = from_host(host);
+        Station *section;
+        ssize_t n;
 
         if (size == 0)
                 return 0;
         if (!notifier_call_is_valid(&h->sentry->notifier, call))
                 return -ESRCH;
-        return copied(process_vm_writev(call->tid, &local, 1, &remote, 1, 0), size, call);
+        section = watchdog_enter(call->cookie, "writing its memory");
+        n = process_vm_writev(call->tid, &local, 1, &remote, 1, 0);
+        watchdog_leave(section);
+        return copied(n, size, call);
 }
 
 static int namespace_inode(pid_t tid, const char *name, uint64_t *ret) {

@@ -24,7 +24,10 @@ static const sd_bus_vtable kernel_vtable[] = {
         SD_BUS_METHOD("GetTasks", "u", TASK_SIGNATURE, kernel_method_get_tasks, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetLog", NULL, "a(ttus)", kernel_method_get_log, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetSyscalls", NULL, "a(stt)", kernel_method_get_syscalls, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetSyscallStatistics", NULL, "a(stttat)", kernel_method_get_syscall_statistics,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetStatistics", NULL, "a{sv}", kernel_method_get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Trace", "a{sv}", "h", kernel_method_trace, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("Exited", "i", 0),
         SD_BUS_SIGNAL("UnimplementedSyscall", "sisus", 0),
         SD_BUS_SIGNAL("Refused", "ssus", 0),
@@ -32,6 +35,7 @@ static const sd_bus_vtable kernel_vtable[] = {
         SD_BUS_SIGNAL("TaskNew", "uus", 0),
         SD_BUS_SIGNAL("TaskExec", "uuss", 0),
         SD_BUS_SIGNAL("TaskExit", "uui", 0),
+        SD_BUS_SIGNAL("Stuck", "sust", 0),
         SD_BUS_VTABLE_END,
 };
 

@@ -15,6 +15,7 @@
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
+#include "watchdog.h"
 
 static int not_running(Sentry *sentry, sd_bus_error *error) {
         return sd_bus_error_setf(error, BUS_ERROR_NOT_RUNNING,
@@ -157,6 +158,46 @@ int kernel_method_get_syscalls(sd_bus_message *m, void *userdata, sd_bus_error *
         return sd_bus_send(NULL, reply, NULL);
 }
 
+static int append_statistics(sd_bus_message *reply, const char *name, const SyscallStatistics *s) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_STRUCT, "stttat");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "sttt", name, s->n_calls, s->total_ns, s->max_ns);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append_array(reply, SD_BUS_TYPE_UINT64, s->histogram,
+                                        statistics_used_buckets(s) * sizeof(uint64_t));
+        if (r < 0)
+                return r;
+        return sd_bus_message_close_container(reply);
+}
+
+int kernel_method_get_syscall_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+        Sentry *sentry = userdata;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(stttat)");
+        if (r < 0)
+                return r;
+        for (int id = 0; id < _SYSCALL_ID_MAX; id++) {
+                if (sentry->kernel->statistics[id].n_calls == 0)
+                        continue;
+                r = append_statistics(reply, syscall_table[id].name, &sentry->kernel->statistics[id]);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
 /* Resident memory of this process in bytes; 0 when it cannot be told. */
 static uint64_t memory_rss(void) {
         _cleanup_free_ char *text = NULL;
@@ -183,11 +224,14 @@ int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error
         (void) getrusage(RUSAGE_SELF, &usage);
 
         return sd_bus_reply_method_return(
-                        m, "a{sv}", 10,
+                        m, "a{sv}", 13,
                         "Calls", "t", n_calls,
                         "CallsUnimplemented", "t", kernel->statistics_unknown.n_calls,
                         "CallsParked", "u", kernel->n_parked,
                         "EventsDropped", "t", event_dropped(kernel),
+                        "CallsStuck", "t", watchdog.n_stuck,
+                        "TraceReaders", "u", (uint32_t) sentry->tracer.n_readers,
+                        "TraceDropped", "t", sentry->tracer.n_dropped,
                         "UptimeUSec", "t", kernel_uptime_usec(kernel),
                         "Tasks", "u", (uint32_t) kernel->tasks.n_processes,
                         "Threads", "u", n_threads,
@@ -252,6 +296,16 @@ void kernel_dbus_changed(Sentry *sentry, ...) {
 
         sentry->notifier.rearm = true;
         (void) sd_bus_emit_properties_changed_strv(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, names);
+}
+
+void kernel_dbus_stuck(Sentry *sentry, const Call *call, uint64_t usec) {
+        char name[64], comm[65];
+
+        sentry->notifier.rearm = true;
+        notifier_call_name(call, name, sizeof(name));
+        task_comm(call->tid, comm);
+        (void) sd_bus_emit_signal(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, "Stuck", "sust", name,
+                                  (uint32_t) call->tid, comm, usec);
 }
 
 void kernel_dbus_exited(Sentry *sentry, int status) {

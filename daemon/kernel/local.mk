@@ -25,7 +25,13 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/task-watch.c \
 	daemon/kernel/task-watch.h \
 	daemon/kernel/tasks.c \
-	daemon/kernel/tasks.h
-sentry_kernel_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
+	daemon/kernel/tasks.h \
+	daemon/kernel/tracer-methods.c \
+	daemon/kernel/tracer.c \
+	daemon/kernel/tracer.h \
+	daemon/kernel/watchdog.c \
+	daemon/kernel/watchdog.h
+# Frame pointers: the watchdog walks the stack of a thread that is stuck.
+sentry_kernel_CFLAGS = $(AM_CFLAGS) -pthread -fno-omit-frame-pointer $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 # One process per sandbox: each library costs memory, so these and no more.
 sentry_kernel_LDADD = libkernelemu.a libcommon.a $(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS)

@@ -18,6 +18,7 @@
 #include "util.h"
 
 #define PAUSE_DEADLINE_NS (10 * UINT64_C(1000000000))
+#define GOODBYE_SEC 5
 #define EXIT_WORD_USEC (2 * 1000000U) /* how long a launcher may take to say how its program ended */
 
 const char *sentry_state_to_string(SentryState state) {
@@ -131,6 +132,7 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         LIST_INIT(&sentry->launches);
         host_seccomp_init(&sentry->host, sentry);
         freezer_init(&sentry->freezer, sentry);
+        tracer_init(&sentry->tracer, sentry);
         sentry->init_pidfd = -EBADF;
         sentry->status = -1;
         sentry->name = strdup(name);
@@ -182,6 +184,7 @@ Sentry *sentry_free(Sentry *sentry) {
 
         launch_server_done(sentry);
         notifier_done(&sentry->notifier);
+        tracer_done(&sentry->tracer);
         freezer_done(&sentry->freezer);
         task_watch_done(&sentry->task_watch);
         host_seccomp_done(&sentry->host);
@@ -199,16 +202,18 @@ Sentry *sentry_free(Sentry *sentry) {
 /* The listeners are polled beside the event loop and not by it: a round of sd-event costs several system calls,
  * and a guest waits for every one of them. */
 int sentry_run(Sentry *sentry) {
+        /* Where a thread has been relieved, it was in the loop of poll. */
+        bool resumed = sd_event_get_state(sentry->event) == SD_EVENT_ARMED;
         struct pollfd fds[1 + LISTENERS_MAX];
         int r;
 
-        for (;;) {
+        for (;; resumed = false) {
                 unsigned n;
 
                 if (sd_event_get_state(sentry->event) == SD_EVENT_FINISHED)
                         return 0;
-                r = sd_event_prepare(sentry->event);
-                if (r == 0)
+                r = resumed ? 0 : sd_event_prepare(sentry->event);
+                if (r == 0 && !resumed)
                         do {
                                 n = notifier_poll_fds(&sentry->notifier, fds + 1);
                                 fds[0] = (struct pollfd) {
@@ -234,6 +239,20 @@ int sentry_run(Sentry *sentry) {
                         return r;
                 sentry->notifier.rearm = false;
         }
+}
+
+void sentry_goodbye(Sentry *sentry, int r) {
+        sigset_t alarm_only;
+
+        if (r < 0)
+                log_error("%s: event loop: %s", sentry->name, strerror(-r));
+
+        /* What is left for the manager is written on the way out. One that does not read must not keep us. */
+        (void) sigemptyset(&alarm_only);
+        (void) sigaddset(&alarm_only, SIGALRM);
+        (void) alarm(GOODBYE_SEC);
+        (void) pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
+        sentry->bus = sd_bus_flush_close_unref(sentry->bus);
 }
 
 int sentry_boot(Sentry *sentry, pid_t pid, int pidfd, int fds[]) {

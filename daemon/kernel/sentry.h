@@ -18,6 +18,7 @@
 #include "notify.h"
 #include "profile.h"
 #include "task-watch.h"
+#include "tracer.h"
 
 #define LAUNCHES_MAX 64U /* programs that were launched into a sandbox and have a launcher that waits */
 
@@ -58,6 +59,7 @@ struct Sentry {
         TaskWatch task_watch;      /* owned by task-watch.c */
         Notifier notifier;         /* owned by notify.c */
         Freezer freezer;           /* owned by freezer.c */
+        Tracer tracer;             /* owned by tracer.c */
 
         LIST_HEAD(, Launch) launches; /* owned by launch-server.c */
         unsigned n_launches;
@@ -76,8 +78,11 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
 Sentry *sentry_free(Sentry *sentry);
 static inline void sentry_freep(Sentry **sentry) { sentry_free(*sentry); }
 
-/* Serves until the sandbox has ended. */
+/* Serves until the sandbox has ended; watchdog_run() is this with a watchdog. A thread may begin it while another that
+ * did so before is stuck in the service of a call and never comes back to it. */
 int sentry_run(Sentry *sentry);
+/* Says what is left to say, within a deadline; r: what sentry_run() returned. */
+void sentry_goodbye(Sentry *sentry, int r);
 
 /* The first program is there and waits to go. pidfd stays the launch's; of fds (indexed by LaunchFd), what
  * is taken is set to -EBADF. 0 or an error, which refuses the launch. */
@@ -114,6 +119,7 @@ int launch_server_open(Sentry *sentry, int *ret_fd);
 int kernel_dbus_add(Sentry *sentry);
 void kernel_dbus_event(Sentry *sentry, const KernelEvent *event);
 void kernel_dbus_task_event(Sentry *sentry, const KernelEvent *event); /* task-methods.c */
+void kernel_dbus_stuck(Sentry *sentry, const Call *call, uint64_t usec);
 void kernel_dbus_exited(Sentry *sentry, int status);
 /* PropertiesChanged for the named ones, NULL at the end. */
 void kernel_dbus_changed(Sentry *sentry, ...) __attribute__((sentinel));

@@ -64,9 +64,17 @@ const sd_bus_vtable sandbox_vtable[] = {
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a(stt)", syscalls),
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetSyscallStatistics",
+                                SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("a(stttat)", syscalls),
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetStatistics",
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a{sv}", statistics),
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Trace",
+                                SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("h", lines),
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("Exited", SD_BUS_ARGS("i", status), 0),
@@ -78,6 +86,7 @@ const sd_bus_vtable sandbox_vtable[] = {
         SD_BUS_SIGNAL_WITH_ARGS("TaskNew", SD_BUS_ARGS("u", pid, "u", hostpid, "s", comm), 0),
         SD_BUS_SIGNAL_WITH_ARGS("TaskExec", SD_BUS_ARGS("u", pid, "u", hostpid, "s", comm, "s", exe), 0),
         SD_BUS_SIGNAL_WITH_ARGS("TaskExit", SD_BUS_ARGS("u", pid, "u", hostpid, "i", wait_status), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("Stuck", SD_BUS_ARGS("s", syscall, "u", hostpid, "s", comm, "t", usec), 0),
 
         SD_BUS_VTABLE_END,
 };

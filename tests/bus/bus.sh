@@ -163,10 +163,11 @@ is "$(call $ROOT $MANAGER ListSandboxes | json 'abs(d["data"][0][0][5] / 1e6 - _
         "… it started just now"
 
 out=$(timeout 20 busctl --user introspect --xml-interface $NAME $S 2>&1)
-for member in Kill Wait Pause Resume Exec ListTasks GetTasks GetLog GetSyscalls GetStatistics; do
+for member in Kill Wait Pause Resume Exec ListTasks GetTasks GetLog GetSyscalls GetStatistics \
+        GetSyscallStatistics Trace; do
         contains "$out" "<method name=\"$member\"" "introspection: method $member"
 done
-for member in Exited UnimplementedSyscall Refused EventsDropped TaskNew TaskExec TaskExit; do
+for member in Exited UnimplementedSyscall Refused EventsDropped TaskNew TaskExec TaskExit Stuck; do
         contains "$out" "<signal name=\"$member\"" "introspection: signal $member"
 done
 for pair in Name=box State=running Owner="$(id -u)" Hostname=inside 'DomainName=(none)' ProfileName=default ExitStatus=-1 \

@@ -7,6 +7,8 @@ unit_kernelemu_tests = \
 	tests/unit/test-kernel-log \
 	tests/unit/test-ratelimit \
 	tests/unit/test-record \
+	tests/unit/test-statistics \
+	tests/unit/test-trace \
 	tests/unit/test-tasks
 unit_common_tests = \
 	tests/unit/test-profile \
@@ -30,6 +32,12 @@ tests_unit_test_record_LDADD = libkernelemu.a
 tests_unit_test_tasks_SOURCES = tests/unit/test-tasks.c tests/unit/fake-host.h tests/lib/tap.h
 tests_unit_test_tasks_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_tasks_LDADD = libkernelemu.a
+tests_unit_test_statistics_SOURCES = tests/unit/test-statistics.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_statistics_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_statistics_LDADD = libkernelemu.a
+tests_unit_test_trace_SOURCES = tests/unit/test-trace.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_trace_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trace_LDADD = libkernelemu.a
 
 unit_common_cflags = $(AM_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 unit_common_libs = libcommon.a $(JSON_LIBS) $(CAP_LIBS)
