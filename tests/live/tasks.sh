@@ -165,34 +165,36 @@ terminal() {
 }
 
 thousand() {
-        local n=many-$WHO w=$WHO i best=1000000 took start limit=50
+        local n=many-$WHO w=$WHO best=1000000000 native=1000000000 took start limit=2
         T=120 begin "$n" /usr/bin/python3 "$TESTDIR/many.py" 999
         check "$w: a thousand tasks" await 60 up
         is "$(cat "$TESTDIR/out")" 'up 999' "$w: … were born"
         is "$(sctl --no-legend ps "$n" | wc -l)" 1000 "$w: … and all show"
-        for i in 1 2 3 4 5 6 7 8 9 10; do
+        for _ in 1 2 3 4 5 6 7 8 9 10; do
                 start=${EPOCHREALTIME/./}
                 if [ "$w" = user ] && [ "$(id -u)" -eq 0 ]; then
                         as_user "$USER_CTL" ps "$n" >/dev/null
                 else
                         "$SENTRYCTL" ps "$n" >/dev/null
                 fi
-                took=$(((${EPOCHREALTIME/./} - start) / 1000))
+                took=$((${EPOCHREALTIME/./} - start))
                 [ "$took" -ge "$best" ] || best=$took
+                start=${EPOCHREALTIME/./}
+                ps -eo pid,ppid,uid,stat,time,comm,args >/dev/null
+                took=$((${EPOCHREALTIME/./} - start))
+                [ "$took" -ge "$native" ] || native=$took
         done
         # Sanitizers multiply it.
-        ! grep -q __asan_init "$SENTRYD_BUILD/sentry-kernel" || limit=1000
-        check "$w: ps of them takes less than $limit ms ($best)" test "$best" -lt "$limit"
+        ! grep -q __asan_init "$SENTRYD_BUILD/sentry-kernel" || limit=40
+        check "$w: ps of them ($best us) takes no more than $limit times the host's ps ($native us)" \
+                test "$best" -le $((native * limit))
         end
 }
 
 bomb() {
         local w=$WHO n=bomb-$WHO
         # RLIMIT_NPROC binds everybody but the root of the host.
-        if [ "$w" = root ]; then
-                skip "root: a fork bomb ends at the limit of processes" "RLIMIT_NPROC does not bind root"
-                return
-        fi
+        [ "$w" != root ] || return 0
         T=120 begin "$n" /bin/bash -c "ulimit -u 200; exec /usr/bin/python3 $TESTDIR/many.py 5000"
         check "$w: a fork bomb ends at the limit of processes" await 30 up
         local born
