@@ -26,6 +26,7 @@ sentryctl_SOURCES = \
 	ctl/verb-log.c \
 	ctl/verb-profile.c \
 	ctl/verb-run.c \
+	ctl/verb-signal.c \
 	ctl/verb-status.c \
 	ctl/verb-syscalls.c \
 	ctl/verb-version.c

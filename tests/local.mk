@@ -34,6 +34,7 @@ live_tests = \
 	tests/live/kernel.sh \
 	tests/live/profiles.sh \
 	tests/live/shell.sh \
+	tests/live/signal.sh \
 	tests/live/programs.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \

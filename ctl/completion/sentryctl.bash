@@ -18,8 +18,8 @@ __sentryctl_syscalls() {
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local common='--help --version --user --system --json= --no-legend --quiet'
-        local verbs='run exec list status show ps kill wait pause resume dmesg events syscalls profile version'
-        local takes_value='^(-n|-p|-E|-s|-c|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class)$'
+        local verbs='run exec list status show ps kill wait pause resume signal dmesg events syscalls profile version'
+        local takes_value='^(-n|-p|-E|-s|-c|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--whom|--id|--value)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
 
@@ -66,6 +66,9 @@ _sentryctl() {
                 --json) words='short pretty off' ;;
                 --pid) words='private host' ;;
                 --network) words='none private host' ;;
+                --whom | -w)
+                        [[ $verb == signal ]] && words='init all leader group pgrp task container'
+                        ;;
                 --class | -c) words='native emulated mediated refused denied' ;;
                 --profile) words=$(__sentryctl_profiles "${daemon[@]}") ;;
                 -p)
@@ -96,6 +99,7 @@ _sentryctl() {
                                 exec) words='--env= --chdir=' ;;
                                 show) words='--property= --value' ;;
                                 kill) words='--status= --wait' ;;
+                                signal) words='--whom= --id= --value=' ;;
                                 syscalls) words='--sandbox= --class=' ;;
                         esac
                         words="$words $common"
@@ -112,6 +116,13 @@ _sentryctl() {
                                         ;;
                                 status | show | ps | wait | dmesg | events)
                                         ((arguments == 0)) && words=$(__sentryctl_sandboxes "${daemon[@]}")
+                                        ;;
+                                signal)
+                                        if ((arguments == 0)); then
+                                                words=$(__sentryctl_sandboxes "${daemon[@]}")
+                                        elif ((arguments == 1)); then
+                                                words=$(compgen -A signal)
+                                        fi
                                         ;;
                                 kill | pause | resume) words=$(__sentryctl_sandboxes "${daemon[@]}") ;;
                                 syscalls) ((arguments == 0)) && words=$(__sentryctl_syscalls) ;;

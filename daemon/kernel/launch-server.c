@@ -11,6 +11,7 @@
 #include "launch-protocol.h"
 #include "log.h"
 #include "sentry.h"
+#include "tasks.h"
 #include "util.h"
 
 #define FDS_MAX 8 /* room for more than is expected, so that none slips in unseen */
@@ -54,6 +55,17 @@ bool launch_server_is_launcher(const Sentry *sentry, pid_t pid) {
                 if (launch->parent_pid == pid)
                         return true;
         return false;
+}
+
+pid_t launch_server_leader(const Sentry *sentry, const char *container) {
+        const Launch *launch;
+        pid_t leader = 0;
+
+        /* The newest comes first. */
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (launch->pid != 0 && streq(launch->container, container))
+                        leader = launch->pid;
+        return leader;
 }
 
 /* A message and what came with it. */
@@ -133,6 +145,18 @@ static pid_t parent_of(pid_t pid) {
             sscanf(p, "\nPPid: %d", &parent) != 1)
                 return 0;
         return parent;
+}
+
+const char *task_container(const Sentry *sentry, pid_t host_pid) {
+        const Launch *launch;
+
+        for (unsigned depth = 0; host_pid > 1 && host_pid != sentry->init_pid && depth < TASKS_MAX; depth++) {
+                LIST_FOREACH(launch, &sentry->launches, link)
+                        if (launch->pid == host_pid)
+                                return launch->container;
+                host_pid = parent_of(host_pid);
+        }
+        return "";
 }
 
 static int accept_listener(Launch *launch, Received *received) {
@@ -252,7 +276,7 @@ static int on_launch(sd_event_source *source, int fd, uint32_t revents, void *us
         return 0;
 }
 
-int launch_server_add(Sentry *sentry, int fd, bool is_first) {
+static int launch_new(Sentry *sentry, int fd, bool is_first, const char *container) {
         static const int on = 1;
         Launch *launch;
         int r;
@@ -267,6 +291,7 @@ int launch_server_add(Sentry *sentry, int fd, bool is_first) {
         if (!launch)
                 return -ENOMEM;
         *launch = (Launch) { .sentry = sentry, .fd = fd, .pidfd = -EBADF, .is_first = is_first };
+        (void) snprintf(launch->container, sizeof(launch->container), "%s", container);
         r = sd_event_add_io(sentry->event, &launch->source, fd, EPOLLIN, on_launch, launch);
         if (r < 0) {
                 free(launch);
@@ -277,12 +302,16 @@ int launch_server_add(Sentry *sentry, int fd, bool is_first) {
         return 0;
 }
 
-int launch_server_open(Sentry *sentry, int *ret_fd) {
+int launch_server_add(Sentry *sentry, int fd) {
+        return launch_new(sentry, fd, true, "");
+}
+
+int launch_server_open(Sentry *sentry, const char *container, int *ret_fd) {
         int fds[2], r;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
-        r = launch_server_add(sentry, fds[0], false);
+        r = launch_new(sentry, fds[0], false, container);
         if (r < 0) {
                 safe_close(fds[0]);
                 safe_close(fds[1]);

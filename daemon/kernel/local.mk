@@ -4,6 +4,7 @@ pkglibexec_PROGRAMS += sentry-kernel
 sentry_kernel_SOURCES = \
 	daemon/kernel/confine.c \
 	daemon/kernel/confine.h \
+	daemon/kernel/exec-methods.c \
 	daemon/kernel/freezer.c \
 	daemon/kernel/freezer.h \
 	daemon/kernel/host-seccomp.c \
@@ -17,6 +18,9 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/notify.h \
 	daemon/kernel/sentry.c \
 	daemon/kernel/sentry.h \
+	daemon/kernel/signal-methods.c \
+	daemon/kernel/signals.c \
+	daemon/kernel/signals.h \
 	daemon/kernel/tasks.c \
 	daemon/kernel/tasks.h
 sentry_kernel_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
