@@ -32,6 +32,7 @@ live_tests = \
 	tests/live/options.sh \
 	tests/live/killed.sh \
 	tests/live/kernel.sh \
+	tests/live/exec.sh \
 	tests/live/profiles.sh \
 	tests/live/shell.sh \
 	tests/live/signal.sh \

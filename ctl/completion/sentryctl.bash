@@ -18,8 +18,8 @@ __sentryctl_syscalls() {
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local common='--help --version --user --system --json= --no-legend --quiet'
-        local verbs='run exec list status show ps kill wait pause resume signal dmesg events syscalls profile version'
-        local takes_value='^(-n|-p|-E|-s|-c|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--whom|--id|--value)$'
+        local verbs='run exec start list status show ps kill wait pause resume signal dmesg events syscalls profile version'
+        local takes_value='^(-n|-p|-E|-s|-c|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--whom|--id|--value|-u|-l|--cwd|--container|--user|--umask|--limit|--fd|--hold)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
 
@@ -81,7 +81,7 @@ _sentryctl() {
                         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
                         return 0
                         ;;
-                --tmpfs | --chdir)
+                --tmpfs | --chdir | --cwd)
                         compopt -o filenames
                         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
                         return 0
@@ -96,7 +96,9 @@ _sentryctl() {
                                         words='--name= --profile= --hostname= --bind= --ro-bind= --tmpfs= --chdir= --env=
                                                 --unsetenv= --clearenv --pid= --network='
                                         ;;
-                                exec) words='--env= --chdir=' ;;
+                                exec)
+                                        words='--env= --cwd= --container= --user= --umask= --limit= --fd= --hold='
+                                        ;;
                                 show) words='--property= --value' ;;
                                 kill) words='--status= --wait' ;;
                                 signal) words='--whom= --id= --value=' ;;
@@ -114,7 +116,7 @@ _sentryctl() {
                                                 words=$(compgen -c -- "$cur" | sort -u)
                                         fi
                                         ;;
-                                status | show | ps | wait | dmesg | events)
+                                start | status | show | ps | wait | dmesg | events)
                                         ((arguments == 0)) && words=$(__sentryctl_sandboxes "${daemon[@]}")
                                         ;;
                                 signal)

@@ -74,6 +74,9 @@ typedef struct Profile {
 Profile *profile_free(Profile *profile);
 static inline void profile_freep(Profile **profile) { profile_free(*profile); }
 
+/* "RLIMIT_NOFILE" and the like for 0, 1, …; NULL at the end. */
+const char *profile_rlimit_name(unsigned resource);
+
 /* One thing wrong in a profile. */
 typedef struct ProfileProblem {
         char *file;    /* as the caller named it */

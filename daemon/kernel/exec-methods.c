@@ -10,7 +10,7 @@
 #include "util.h"
 
 typedef struct ExecOptions {
-        const char *container;
+        const char *container, *hold;
 } ExecOptions;
 
 /* Ids are for people and scripts: what a sandbox may be called is good enough for them, too. */
@@ -49,9 +49,12 @@ static int read_options(sd_bus_message *m, ExecOptions *options, sd_bus_error *e
                         return r;
                 if (streq(key, "container"))
                         r = read_id(m, key, &options->container, error);
+                else if (streq(key, "hold"))
+                        r = read_id(m, key, &options->hold, error);
                 else
                         r = sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                              "Unknown option \"%s\" of Exec, known is \"container\".", key);
+                                              "Unknown option \"%s\" of Exec, known are \"container\" and \"hold\".",
+                                              key);
                 if (r < 0)
                         return r;
                 r = sd_bus_message_exit_container(m);
@@ -62,7 +65,7 @@ static int read_options(sd_bus_message *m, ExecOptions *options, sd_bus_error *e
 }
 
 int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        ExecOptions options = { .container = "" };
+        ExecOptions options = { .container = "", .hold = "" };
         _cleanup_close_ int fd = -EBADF;
         Sentry *sentry = userdata;
         int r;
@@ -75,7 +78,11 @@ int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                                          "Sandbox \"%s\" is %s, a program can be started in a running one only.",
                                          sentry->name, sentry_state_to_string(sentry->state));
 
-        r = launch_server_open(sentry, options.container, &fd);
+        r = launch_server_open(sentry, options.container, options.hold, &fd);
+        if (r == -EEXIST)
+                return sd_bus_error_setf(error, BUS_ERROR_NAME_IN_USE,
+                                         "A program \"%s\" waits in sandbox \"%s\" already.", options.hold,
+                                         sentry->name);
         if (r == -EMFILE)
                 return sd_bus_error_setf(error, BUS_ERROR_LIMIT_REACHED,
                                          "Sandbox \"%s\" has %u launched programs, no more are possible.",
@@ -83,4 +90,22 @@ int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r < 0)
                 return r;
         return sd_bus_reply_method_return(m, "hhs", fd, sentry->init_pidfd, sentry->document);
+}
+
+int kernel_method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sentry *sentry = userdata;
+        const char *id;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &id);
+        if (r < 0)
+                return r;
+        r = *id ? launch_server_start(sentry, id) : -ESRCH;
+        if (r == -ESRCH)
+                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TASK,
+                                         "No program \"%s\" waits for its start in sandbox \"%s\".", id,
+                                         sentry->name);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, NULL);
 }

@@ -377,6 +377,7 @@ int sentry_resume(Sentry *sentry) {
         if (--sentry->pause_depth == 0) {
                 sentry_thaw(sentry);
                 sentry->state = SENTRY_RUNNING;
+                launch_server_resumed(sentry);
         }
         kernel_dbus_changed(sentry, "State", "PauseDepth", NULL);
         return 0;

@@ -45,6 +45,8 @@ typedef struct Launch {
         bool is_first;             /* immutable */
         char container[CONTAINER_ID_MAX + 1]; /* immutable; what it and its descendants belong to. "": the first
                                                * program's */
+        char hold[CONTAINER_ID_MAX + 1]; /* what Start() calls it while it must wait for that; "" else */
+        bool held;                 /* it said LISTENER and was not told to go yet */
         LIST_ENTRY(Launch) link;   /* owned by the sentry */
 } Launch;
 
@@ -113,8 +115,13 @@ void launch_server_tell_status(Sentry *sentry, int status);
 /* Whether a process is a launcher that waits for its program: it is in the sandbox's user namespace, but none
  * of its tasks. */
 bool launch_server_is_launcher(const Sentry *sentry, pid_t pid);
-/* A socket for one more program of a container: the launcher's end. */
-int launch_server_open(Sentry *sentry, const char *container, int *ret_fd);
+/* A socket for one more program of a container: the launcher's end. hold: "", or what launch_server_start() will call
+ * it; -EEXIST when one that waits is called so. */
+int launch_server_open(Sentry *sentry, const char *container, const char *hold, int *ret_fd);
+/* Lets the program go that was opened with this hold, now or as soon as it is there. -ESRCH. */
+int launch_server_start(Sentry *sentry, const char *hold);
+/* The sandbox runs again: lets those go that came meanwhile. */
+void launch_server_resumed(Sentry *sentry);
 /* Host pid of the program that a container was started with: the oldest that still has its launcher. 0: none. */
 pid_t launch_server_leader(const Sentry *sentry, const char *container);
 /* The container of a process: that of the launched program it descends from; valid for as long as that lives. "" for

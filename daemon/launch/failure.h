@@ -14,8 +14,13 @@ enum {
         LAUNCH_EXIT_NOT_FOUND = 127,
 };
 
+/* What goes over the pipe before the program runs that is no failure, in place of a code. */
+enum {
+        LAUNCH_NEWS_HELD = -1, /* sentry-kernel says: later. No deadline any more */
+};
+
 typedef struct LaunchFailure {
-        int32_t code;     /* LAUNCH_EXIT_*; 0: nothing was recorded */
+        int32_t code;     /* LAUNCH_EXIT_* or LAUNCH_NEWS_*; 0: nothing was recorded */
         int32_t error;    /* errno, positive; 0: the text says it all */
         char text[2000];  /* what could not be done, without a full stop */
         char hint[1200];  /* what to do about it, one or more whole sentences; "" when there is no advice */

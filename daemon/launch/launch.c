@@ -96,6 +96,21 @@ static int take_signals(Launch *launch) {
         return launch->signal_fd < 0 ? -errno : 0;
 }
 
+/* A sandbox has one user and one group. */
+static int check_user(const LaunchRequest *request, LaunchFailure *failure) {
+        char hint[200];
+
+        if ((request->uid < 0 || request->uid == geteuid()) && (request->gid < 0 || request->gid == getegid()))
+                return 0;
+
+        (void) snprintf(hint, sizeof(hint), "It has one user and one group, %u:%u: leave --user out, or use these.",
+                        geteuid(), getegid());
+        if (request->gid < 0)
+                return failure_set(failure, 0, hint, "the sandbox has no user %jd", (intmax_t) request->uid);
+        return failure_set(failure, 0, hint, "the sandbox has no user %jd with group %jd", (intmax_t) request->uid,
+                           (intmax_t) request->gid);
+}
+
 static int prepare(Launch *launch) {
         const LaunchRequest *request = launch->request;
         LaunchFailure *failure = &launch->failure;
@@ -121,6 +136,10 @@ static int prepare(Launch *launch) {
 
         r = request->init_pidfd >= 0 ? isolate_join(request->init_pidfd, failure)
                                      : isolate_new(request->profile, failure);
+        if (r < 0)
+                return r;
+
+        r = check_user(request, failure);
         if (r < 0)
                 return r;
 

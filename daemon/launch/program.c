@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "mount-tree.h"
@@ -168,7 +169,7 @@ static int make_candidates(const char *name, const char *path, char ***ret) {
 }
 
 int program_prepare(const LaunchRequest *request, Program *ret, LaunchFailure *failure) {
-        _cleanup_(program_done) Program program = { .argv = request->argv };
+        _cleanup_(program_done) Program program = { .argv = request->argv, .fd = request->program_fd };
         size_t argc = strv_length(request->argv);
         int r;
 
@@ -180,7 +181,7 @@ int program_prepare(const LaunchRequest *request, Program *ret, LaunchFailure *f
 
         r = make_environment(request, &program.envp);
         if (r >= 0) {
-                if (!strchr(request->argv[0], '/'))
+                if (request->program_fd < 0 && !strchr(request->argv[0], '/'))
                         program.path = env_find(program.envp, "PATH") ?: DEFAULT_PATH;
                 r = make_candidates(request->argv[0], program.path, &program.candidates);
         }
@@ -208,10 +209,33 @@ static bool is_not_here(int error) {
                error == EACCES;
 }
 
+/* The interpreter of a script must be able to open the file again, so then it stays open; else it does not. */
+static int exec_fd(const Program *program, LaunchFailure *failure) {
+        int r;
+
+        (void) fcntl(program->fd, F_SETFD, FD_CLOEXEC);
+        (void) syscall(SYS_execveat, program->fd, "", program->argv, program->envp, AT_EMPTY_PATH);
+        if (errno == ENOENT) {
+                (void) fcntl(program->fd, F_SETFD, 0);
+                (void) syscall(SYS_execveat, program->fd, "", program->argv, program->envp, AT_EMPTY_PATH);
+        }
+
+        r = failure_set(failure, errno,
+                        errno == EACCES   ? "It must be an executable file, on a file system that is not mounted noexec."
+                        : errno == ENOENT ? "The interpreter or loader that it names is not in the sandbox: mount it."
+                                          : NULL,
+                        "cannot run the open file %d", program->fd);
+        failure->code = LAUNCH_EXIT_NOT_EXECUTABLE;
+        return r;
+}
+
 int program_exec(const Program *program, LaunchFailure *failure) {
         const char *name = program->argv[0], *hint = NULL;
         bool denied = false;
         int error = ENOENT, r;
+
+        if (program->fd >= 0)
+                return exec_fd(program, failure);
 
         for (char **candidate = program->candidates; *candidate; candidate++) {
                 execve(*candidate, program->argv, program->envp);

@@ -12,6 +12,7 @@ typedef struct Program {
         char **envp;         /* owned */
         char **candidates;   /* owned: paths to try in order */
         char **shell_argv;   /* owned array (not what is in it): argv for a script without "#!"; [1] is the path */
+        int fd;              /* the caller's: the file itself, nothing is looked up; or negative */
         const char *path;    /* in envp: where was looked, or NULL when argv[0] has a slash */
 } Program;
 

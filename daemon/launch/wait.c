@@ -161,9 +161,15 @@ static void on_signals(Waiter *waiter) {
 
 /* News from before exec: why it failed, or end of file, which is exec or death. */
 static void on_start_status(Waiter *waiter) {
-        LaunchFailure failure;
+        LaunchFailure failure = {};
 
-        if (read(waiter->wait->status_fd, &failure, sizeof(failure)) == sizeof(failure) && waiter->failure->code == 0)
+        if (read(waiter->wait->status_fd, &failure, sizeof(failure)) == sizeof(failure) &&
+            failure.code == LAUNCH_NEWS_HELD) {
+                if (!waiter->killed)
+                        waiter->deadline = INT64_MAX;
+                return;
+        }
+        if (failure.code > 0 && waiter->failure->code == 0)
                 *waiter->failure = failure;
 
         waiter->starting = false;

@@ -169,6 +169,39 @@ values() {
         is "$RC" 137 "$w: … ends the sandbox"
 }
 
+# Two containers in one sandbox: a signal to one reaches only its own.
+containers() {
+        local w=$WHO n=containers-$WHO c one two
+        start "$n" $python "$TESTDIR/tell.py" init child
+        check "$w: a sandbox" await 15 counted "$n" '^ready' 2
+        contains "$(sctl exec "$n" --container=../x true 2>&1)" 'no container id' "$w: '../x' is no container"
+        for c in a b; do
+                sctl exec "$n" --container="$c" -- $python "$TESTDIR/tell.py" "$c" "$c$c" </dev/null >>"$TESTDIR/$n.out" 2>&1 &
+                started $!
+                [ "$c" = a ] && one=$! || two=$!
+                check "$w: container $c in it" await 15 said "$n" "^ready $c$c "
+        done
+        check "$w: a signal to container a" sctl signal "$n" USR1 --whom=container --id=a
+        check "$w: … reaches both of its processes" await 10 counted "$n" '^got (a|aa) 10 ' 2
+        check "$w: a signal to container b" sctl signal "$n" USR2 --whom=container --id=b
+        check "$w: … reaches both of its processes" await 10 counted "$n" '^got (b|bb) 12 ' 2
+        check "$w: a signal to those in no container" sctl signal "$n" HUP --whom=container
+        check "$w: … reaches the first program and its child" await 10 counted "$n" '^got (init|child) 1 ' 2
+        check "$w: SIGCHLD to the program that leads container a" sctl signal "$n" CHLD --whom=leader --id=a
+        check "$w: … reaches it" await 10 said "$n" '^got a 17 '
+        is "$(count "$n" '^got ')" 7 "$w: and nobody has anything that was for others" ||
+                diag "$(cat "$TESTDIR/$n.out")"
+        check "$w: SIGTERM to container a" sctl signal "$n" TERM --whom=container --id=a
+        reaped "$one"
+        is "$RC" 0 "$w: … ends it"
+        check_fails "$w: then there is no such container" sctl signal "$n" USR1 --whom=container --id=a
+        check_fails "$w: … and nobody leads it" sctl signal "$n" USR1 --whom=leader --id=a
+        check "$w: SIGTERM to all" sctl signal "$n" TERM --whom=all
+        reaped "$RUN"
+        is "$RC" 0 "$w: … ends the rest"
+        reaped "$two"
+}
+
 # Whoever is born while it happens gets it too.
 storm() {
         local w=$WHO n=storm-$WHO i
@@ -203,5 +236,6 @@ check "a program to test with" $cc -o "$TESTDIR/value" "$TESTDIR/value.c"
 each_user signals
 each_user threads
 each_user values
+each_user containers
 each_user storm
 done_testing
