@@ -49,6 +49,12 @@ int document_set_string(json_object *document, const char *section, const char *
         return object ? set(object, key, json_object_new_string(value)) : -ENOMEM;
 }
 
+int document_set_boolean(json_object *document, const char *section, const char *key, bool value) {
+        json_object *object = section ? child(document, section, json_type_object) : document;
+
+        return object ? set(object, key, json_object_new_boolean(value)) : -ENOMEM;
+}
+
 /* Removes the strings that are `name`, alone or followed by "=". */
 static void remove_variable(json_object *array, const char *name, size_t length) {
         for (size_t i = json_object_array_length(array); i-- > 0;) {

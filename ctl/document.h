@@ -12,6 +12,8 @@
 /* Sets a string. section NULL: at the top. */
 int document_set_string(json_object *document, const char *section, const char *key, const char *value);
 
+int document_set_boolean(json_object *document, const char *section, const char *key, bool value);
+
 /* "K=V"; or "K", which takes the value from our own environment and does nothing when it is not there. */
 int document_set_env(Ctl *ctl, json_object *document, const char *assignment);
 

@@ -29,6 +29,7 @@ enum {
         OPTION_CLEARENV,
         OPTION_PID,
         OPTION_NETWORK,
+        OPTION_INIT,
 };
 
 int run_failure(int r) {
@@ -90,6 +91,8 @@ static int run_option(Ctl *ctl, Request *request, int id, const char *value) {
                 return r < 0 ? r : document_unset_env(ctl, document, value);
         case OPTION_CLEARENV:
                 return document_set_string(document, "sentry", "env", "clear");
+        case OPTION_INIT:
+                return document_set_boolean(document, "sentry", "init", true);
         case OPTION_PID:
                 return set_choice(ctl, document, "pid", value, "private, host");
         default: /* OPTION_NETWORK */
@@ -312,6 +315,7 @@ const Verb verb_run = {
                 { OPTION_ENV, "env", 'E', "NAME[=VALUE]", false, "Set a variable, or pass it on" },
                 { OPTION_UNSETENV, "unsetenv", 0, "NAME", false, "Remove a variable" },
                 { OPTION_CLEARENV, "clearenv", 0, NULL, false, "Start with an empty environment" },
+                { OPTION_INIT, "init", 0, NULL, false, "Have a first process that reaps orphans" },
                 { OPTION_PID, "pid", 0, "private|host", false, "Which processes it sees" },
                 { OPTION_NETWORK, "network", 0, "none|private|host", false, "Which network it has" },
                 {},

@@ -37,6 +37,7 @@ live_tests = \
 	tests/live/shell.sh \
 	tests/live/signal.sh \
 	tests/live/programs.sh \
+	tests/live/init.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/escape.sh \

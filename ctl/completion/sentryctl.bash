@@ -94,7 +94,7 @@ _sentryctl() {
                         case $verb in
                                 run)
                                         words='--name= --profile= --hostname= --bind= --ro-bind= --tmpfs= --chdir= --env=
-                                                --unsetenv= --clearenv --pid= --network='
+                                                --unsetenv= --clearenv --init --pid= --network='
                                         ;;
                                 exec)
                                         words='--env= --cwd= --container= --user= --umask= --limit= --fd= --hold='

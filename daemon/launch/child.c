@@ -214,7 +214,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         root = safe_close(root);
         if (request->umask >= 0)
                 (void) umask((mode_t) request->umask);
-        r = program_prepare(request, &program, failure);
+        r = program_prepare(request, child->init_fd, child->status_fd, &program, failure);
         if (r < 0)
                 return r;
 

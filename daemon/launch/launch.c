@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,6 +47,7 @@ typedef struct Launch {
         char *caller_cwd;                            /* owned */
         int signal_fd;
         int status_fds[2];                           /* pipe: child writes */
+        int init_fd;                                 /* sentry-init, or -EBADF */
         int filter_fds[2];                           /* socket pair: child reads from the first */
         sigset_t old_mask;
         struct sigaction old_child_action;
@@ -55,6 +57,7 @@ typedef struct Launch {
 static void launch_done(Launch *launch) {
         free(launch->caller_cwd);
         safe_close(launch->signal_fd);
+        safe_close(launch->init_fd);
         for (size_t i = 0; i < 2; i++) {
                 safe_close(launch->status_fds[i]);
                 safe_close(launch->filter_fds[i]);
@@ -111,6 +114,26 @@ static int check_user(const LaunchRequest *request, LaunchFailure *failure) {
                            (intmax_t) request->gid);
 }
 
+/* sentry-init lies beside us, as where it was built, or where it was installed. */
+static int open_init(int *ret, LaunchFailure *failure) {
+        static const char installed[] = SENTRYD_LIBEXECDIR "/sentry-init";
+        _cleanup_free_ char *path = NULL;
+        char own[PATH_MAX];
+        char *slash;
+        ssize_t n;
+
+        n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+        own[n > 0 ? n : 0] = '\0';
+        slash = strrchr(own, '/');
+        if (slash && string_appendf(&path, "%.*s/sentry-init", (int) (slash - own), own) >= 0)
+                *ret = open(path, O_RDONLY | O_CLOEXEC);
+        if (*ret < 0)
+                *ret = open(installed, O_RDONLY | O_CLOEXEC);
+        if (*ret < 0)
+                return failure_set(failure, errno, "Is sentryd installed as a whole?", "cannot open %s", installed);
+        return 0;
+}
+
 static int prepare(Launch *launch) {
         const LaunchRequest *request = launch->request;
         LaunchFailure *failure = &launch->failure;
@@ -133,6 +156,11 @@ static int prepare(Launch *launch) {
         launched = true;
 #endif
         launch->caller_cwd = program_caller_cwd();
+        if (request->profile->init && request->init_pidfd < 0) {
+                r = open_init(&launch->init_fd, failure);
+                if (r < 0)
+                        return r;
+        }
 
         r = request->init_pidfd >= 0 ? isolate_join(request->init_pidfd, failure)
                                      : isolate_new(request->profile, failure);
@@ -180,6 +208,7 @@ static _Noreturn void run_child(const Launch *launch) {
                 .request = launch->request,
                 .caller_cwd = launch->caller_cwd,
                 .status_fd = launch->status_fds[1],
+                .init_fd = launch->init_fd,
                 .filter_fd = launch->filter_fds[0],
                 .signal_mask = launch->old_mask,
                 .child_action = launch->old_child_action,
@@ -196,6 +225,7 @@ int launch_run(const LaunchRequest *request) {
         _cleanup_(launch_done) Launch launch = {
                 .request = request,
                 .signal_fd = -EBADF,
+                .init_fd = -EBADF,
                 .status_fds = { -EBADF, -EBADF },
                 .filter_fds = { -EBADF, -EBADF },
         };

@@ -179,7 +179,7 @@ S='$SENTRYCTL' PS1='> ' bash --norc --noprofile"
         await 10 eval 'sctl --no-legend ps "$n" | grep -q "sleep 60"'
         tm send-keys -t t C-z
         check "$w: … with jobs of its own" await 10 shows 'Stopped.*sleep 60' || diag "$(tm capture-pane -p -t t)"
-        type_line 'clear; kill -9 %1; wait; exit 7'
+        type_line 'clear; disown -a; exit 7'
         check "$w: … ends" await 10 shows '^>'
         type_line 'echo "status=$?"'
         check "$w: … and its status" await 10 shows '^status=7' || diag "$(tm capture-pane -p -t t)"
