@@ -12,6 +12,7 @@ sentryctl_SOURCES = \
 	ctl/help.c \
 	ctl/help.h \
 	ctl/options.c \
+	ctl/run.h \
 	ctl/sandboxes.c \
 	ctl/sandboxes.h \
 	ctl/sentryctl.c \
@@ -26,11 +27,13 @@ sentryctl_SOURCES = \
 	ctl/text.c \
 	ctl/text.h \
 	ctl/verb-control.c \
+	ctl/verb-exec.c \
 	ctl/verb-list.c \
 	ctl/verb-log.c \
 	ctl/verb-profile.c \
 	ctl/verb-ps.c \
 	ctl/verb-run.c \
+	ctl/verb-signal.c \
 	ctl/verb-status.c \
 	ctl/verb-syscalls.c \
 	ctl/verb-top.c \

@@ -32,9 +32,12 @@ live_tests = \
 	tests/live/options.sh \
 	tests/live/killed.sh \
 	tests/live/kernel.sh \
+	tests/live/exec.sh \
 	tests/live/profiles.sh \
 	tests/live/shell.sh \
+	tests/live/signal.sh \
 	tests/live/programs.sh \
+	tests/live/init.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \

@@ -8,7 +8,8 @@
  * The launch of a process:
  *   program → kernel   LISTENER with the descriptors of LaunchFd; value 1: a received call can be interrupted by
  *                      fatal signals only (WAIT_KILLABLE_RECV), else 0; SCM_CREDENTIALS names the process
- *   kernel → program   GO (value 0), or REFUSED (value: errno); the program then execs
+ *   kernel → program   GO (value 0), or REFUSED (value: errno); the program then execs. HELD says before that it may
+ *                      take any time: the sandbox is paused, or the program waits for Start()
  *   parent → kernel    EXITED (value: wait status) once it has reaped the program
  *   kernel → parent    STATUS (value: exit code), when the emulated kernel decided the status (kill, reboot);
  *                      it precedes the death of the program
@@ -27,6 +28,7 @@ typedef enum LaunchType {
         LAUNCH_EXITED,
         LAUNCH_STATUS,
         LAUNCH_BYE,
+        LAUNCH_HELD,
 } LaunchType;
 
 /* The descriptors that come with LISTENER, in this order. */

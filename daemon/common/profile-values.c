@@ -299,6 +299,10 @@ static const char *const rlimit_names[] = {
         [RLIMIT_RTTIME] = "RLIMIT_RTTIME",
 };
 
+const char *profile_rlimit_name(unsigned resource) {
+        return resource < ELEMENTSOF(rlimit_names) ? rlimit_names[resource] : NULL;
+}
+
 typedef struct RlimitTarget {
         int resource; /* -1: none read, or a bad one */
         rlim_t soft, hard;

@@ -63,6 +63,7 @@ typedef struct Profile {
         size_t n_mounts;
         int namespaces; /* CLONE_NEW* the sandbox gets of its own, after "pid" and "network" are applied */
         bool pid_host;
+        bool init; /* sentry-init is the first process, not the program */
         ProfileNetwork network;
         char *kernel_release, *kernel_version; /* or NULL: the host's */
         char *cpus; /* list as in cpuset(7) ("0-3,5"), or NULL */
@@ -73,6 +74,9 @@ typedef struct Profile {
 
 Profile *profile_free(Profile *profile);
 static inline void profile_freep(Profile **profile) { profile_free(*profile); }
+
+/* "RLIMIT_NOFILE" and the like for 0, 1, …; NULL at the end. */
+const char *profile_rlimit_name(unsigned resource);
 
 /* One thing wrong in a profile. */
 typedef struct ProfileProblem {

@@ -123,32 +123,25 @@ bool host_seccomp_owns(const HostSeccomp *host, pid_t pid) {
                 !launch_server_is_launcher(host->sentry, pid);
 }
 
-static int task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
-        HostSeccomp *h = from_host(host);
+pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {
         int tid;
 
-        if (pid == 0) {
-                *ret = call->tid;
-                return 0;
-        }
-        if (pid < 0)
+        if (pid <= 0)
                 return -ESRCH;
+        if (host->sentry->profile->pid_host)
+                return host_seccomp_owns(host, pid) ? pid : -ESRCH;
 
-        if (h->sentry->profile->pid_host) {
-                if (!host_seccomp_owns(h, pid))
-                        return -ESRCH;
-                *ret = pid;
-                return 0;
-        }
+        tid = ioctl(host->pid_ns_fd, NS_GET_PID_FROM_PIDNS, pid);
+        if (tid < 0 && errno == ENOTTY)
+                return tasks_find_tid(host, pid);
+        return tid > 0 ? tid : -ESRCH;
+}
 
-        tid = ioctl(h->pid_ns_fd, NS_GET_PID_FROM_PIDNS, pid);
-        if (tid < 0 && errno == ENOTTY) {
-                tid = tasks_find_tid(h, pid);
-                if (tid < 0)
-                        return tid;
-        }
-        if (tid <= 0)
-                return -ESRCH;
+static int task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
+        pid_t tid = pid == 0 ? call->tid : host_seccomp_find_task(from_host(host), pid);
+
+        if (tid < 0)
+                return tid;
         *ret = tid;
         return 0;
 }

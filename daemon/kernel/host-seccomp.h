@@ -58,5 +58,8 @@ int host_seccomp_cpus(CpuSet *ret_allowed, uint32_t *ret_mask_size, uint32_t *re
  * namespace and no launcher that waits there. */
 bool host_seccomp_owns(const HostSeccomp *host, pid_t pid);
 
+/* The host's id of the task that the sandbox knows as tid. -ESRCH when there is none. */
+pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t tid);
+
 /* The errno that a guest sees for an error of the host, negative both. */
 int host_error_to_guest(int error);

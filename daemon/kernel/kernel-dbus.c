@@ -19,6 +19,8 @@ static const sd_bus_vtable kernel_vtable[] = {
         SD_BUS_METHOD("Kill", "i", NULL, kernel_method_kill, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Pause", NULL, NULL, kernel_method_pause, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Resume", NULL, NULL, kernel_method_resume, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Signal", "ssia{sv}", NULL, kernel_method_signal, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Start", "s", NULL, kernel_method_start, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Exec", "a{sv}", "hhs", kernel_method_exec, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListTasks", NULL, "a(uuuusstas)", kernel_method_list_tasks, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetTasks", "u", TASK_SIGNATURE, kernel_method_get_tasks, SD_BUS_VTABLE_UNPRIVILEGED),

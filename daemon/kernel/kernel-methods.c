@@ -75,39 +75,6 @@ int kernel_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(m, NULL);
 }
 
-int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_close_ int fd = -EBADF;
-        Sentry *sentry = userdata;
-        const char *key;
-        int r;
-
-        r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &key);
-                if (r < 0)
-                        return r;
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "Unknown option \"%s\": Exec has none so far.", key);
-        }
-        if (r < 0)
-                return r;
-        if (sentry->state != SENTRY_RUNNING)
-                return sd_bus_error_setf(error, BUS_ERROR_NOT_RUNNING,
-                                         "Sandbox \"%s\" is %s, a program can be started in a running one only.",
-                                         sentry->name, sentry_state_to_string(sentry->state));
-
-        r = launch_server_open(sentry, &fd);
-        if (r == -EMFILE)
-                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_REACHED,
-                                         "Sandbox \"%s\" has %u launched programs, no more are possible.",
-                                         sentry->name, LAUNCHES_MAX);
-        if (r < 0)
-                return r;
-        return sd_bus_reply_method_return(m, "hhs", fd, sentry->init_pidfd, sentry->document);
-}
-
 int kernel_method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         Sentry *sentry = userdata;

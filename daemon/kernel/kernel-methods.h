@@ -10,6 +10,8 @@ int kernel_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_start(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_signal(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -11,6 +11,7 @@
 #include "launch-protocol.h"
 #include "log.h"
 #include "sentry.h"
+#include "tasks.h"
 #include "util.h"
 
 #define FDS_MAX 8 /* room for more than is expected, so that none slips in unseen */
@@ -54,6 +55,17 @@ bool launch_server_is_launcher(const Sentry *sentry, pid_t pid) {
                 if (launch->parent_pid == pid)
                         return true;
         return false;
+}
+
+pid_t launch_server_leader(const Sentry *sentry, const char *container) {
+        const Launch *launch;
+        pid_t leader = 0;
+
+        /* The newest comes first. */
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (launch->pid != 0 && streq(launch->container, container))
+                        leader = launch->pid;
+        return leader;
 }
 
 /* A message and what came with it. */
@@ -156,14 +168,56 @@ static int accept_listener(Launch *launch, Received *received) {
                                     launch);
                 if (r < 0)
                         return r;
-        } else if (sentry->state != SENTRY_RUNNING)
+        } else if (sentry->state != SENTRY_RUNNING && sentry->state != SENTRY_PAUSED)
                 return -ESRCH;
+        else if (launch->container[0] != '\0') {
+                r = task_table_set_container(&sentry->kernel->tasks, launch->pid, launch->container);
+                if (r < 0)
+                        return r;
+        }
 
         r = notifier_add(&sentry->notifier, received->fds[LAUNCH_FD_LISTENER], received->message.value == 1);
         if (r < 0)
                 return r;
         received->fds[LAUNCH_FD_LISTENER] = -EBADF;
         return 0;
+}
+
+static void let_go(Launch *launch) {
+        Sentry *sentry = launch->sentry;
+        int r;
+
+        launch->held = false;
+        r = say(launch, LAUNCH_GO, 0);
+        if (r < 0)
+                log_warning("%s: cannot start the program: %s", sentry->name, strerror(-r));
+        else if (launch->is_first)
+                sentry_started(sentry);
+}
+
+static bool must_wait(const Launch *launch) {
+        return launch->hold[0] != '\0' || launch->sentry->state == SENTRY_PAUSED;
+}
+
+int launch_server_start(Sentry *sentry, const char *hold) {
+        Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (streq(launch->hold, hold)) {
+                        launch->hold[0] = '\0';
+                        if (launch->held && !must_wait(launch))
+                                let_go(launch);
+                        return 0;
+                }
+        return -ESRCH;
+}
+
+void launch_server_resumed(Sentry *sentry) {
+        Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (launch->held && !must_wait(launch))
+                        let_go(launch);
 }
 
 static void on_listener(Launch *launch, Received *received) {
@@ -179,11 +233,12 @@ static void on_listener(Launch *launch, Received *received) {
                 return;
         }
 
-        r = say(launch, LAUNCH_GO, 0);
-        if (r < 0)
-                log_warning("%s: cannot start the program: %s", sentry->name, strerror(-r));
-        else if (launch->is_first)
-                sentry_started(sentry);
+        if (!must_wait(launch)) {
+                let_go(launch);
+                return;
+        }
+        launch->held = true;
+        (void) say(launch, LAUNCH_HELD, 0);
 }
 
 /* Exit code of a wait status, as a shell has it. */
@@ -252,7 +307,7 @@ static int on_launch(sd_event_source *source, int fd, uint32_t revents, void *us
         return 0;
 }
 
-int launch_server_add(Sentry *sentry, int fd, bool is_first) {
+static int launch_new(Sentry *sentry, int fd, bool is_first, const char *container, const char *hold) {
         static const int on = 1;
         Launch *launch;
         int r;
@@ -267,6 +322,8 @@ int launch_server_add(Sentry *sentry, int fd, bool is_first) {
         if (!launch)
                 return -ENOMEM;
         *launch = (Launch) { .sentry = sentry, .fd = fd, .pidfd = -EBADF, .is_first = is_first };
+        (void) snprintf(launch->container, sizeof(launch->container), "%s", container);
+        (void) snprintf(launch->hold, sizeof(launch->hold), "%s", hold);
         r = sd_event_add_io(sentry->event, &launch->source, fd, EPOLLIN, on_launch, launch);
         if (r < 0) {
                 free(launch);
@@ -277,12 +334,21 @@ int launch_server_add(Sentry *sentry, int fd, bool is_first) {
         return 0;
 }
 
-int launch_server_open(Sentry *sentry, int *ret_fd) {
+int launch_server_add(Sentry *sentry, int fd) {
+        return launch_new(sentry, fd, true, "", "");
+}
+
+int launch_server_open(Sentry *sentry, const char *container, const char *hold, int *ret_fd) {
+        const Launch *launch;
         int fds[2], r;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (*hold && streq(launch->hold, hold))
+                        return -EEXIST;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
-        r = launch_server_add(sentry, fds[0], false);
+        r = launch_new(sentry, fds[0], false, container, hold);
         if (r < 0) {
                 safe_close(fds[0]);
                 safe_close(fds[1]);

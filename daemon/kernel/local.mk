@@ -4,6 +4,7 @@ pkglibexec_PROGRAMS += sentry-kernel
 sentry_kernel_SOURCES = \
 	daemon/kernel/confine.c \
 	daemon/kernel/confine.h \
+	daemon/kernel/exec-methods.c \
 	daemon/kernel/freezer.c \
 	daemon/kernel/freezer.h \
 	daemon/kernel/host-seccomp.c \
@@ -21,6 +22,9 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/proc-task.h \
 	daemon/kernel/sentry.c \
 	daemon/kernel/sentry.h \
+	daemon/kernel/signal-methods.c \
+	daemon/kernel/signals.c \
+	daemon/kernel/signals.h \
 	daemon/kernel/task-methods.c \
 	daemon/kernel/task-watch.c \
 	daemon/kernel/task-watch.h \

@@ -167,7 +167,7 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         r = notifier_init(&sentry->notifier, sentry);
         if (r < 0)
                 return r;
-        r = launch_server_add(sentry, launch_fd, true);
+        r = launch_server_add(sentry, launch_fd);
         if (r < 0)
                 return r;
         r = connect_bus(sentry, bus_fd);
@@ -348,14 +348,14 @@ int sentry_kill(Sentry *sentry, int status) {
         return 0;
 }
 
-int sentry_pause(Sentry *sentry, char **ret_message) {
+int sentry_freeze(Sentry *sentry, char **ret_message) {
         uint64_t now = kernel_now(sentry->kernel);
         int r;
 
         if (sentry->state != SENTRY_RUNNING && sentry->state != SENTRY_PAUSED)
                 return -ESRCH;
 
-        if (sentry->pause_depth == 0) {
+        if (sentry->freeze_depth == 0) {
                 /* A task whose call was received cannot stop before it is answered, and all but the parked ones
                  * are. So nothing is received any more: a call that waits for that stops, and is made again
                  * afterwards. */
@@ -365,6 +365,29 @@ int sentry_pause(Sentry *sentry, char **ret_message) {
                         sentry->notifier.receiving = true;
                         return r;
                 }
+        }
+        sentry->freeze_depth++;
+        return 0;
+}
+
+void sentry_thaw(Sentry *sentry) {
+        if (--sentry->freeze_depth > 0)
+                return;
+        freezer_thaw(&sentry->freezer);
+        sentry->notifier.receiving = true;
+        sentry->notifier.rearm = true;
+}
+
+int sentry_pause(Sentry *sentry, char **ret_message) {
+        int r;
+
+        if (sentry->state != SENTRY_RUNNING && sentry->state != SENTRY_PAUSED)
+                return -ESRCH;
+
+        if (sentry->pause_depth == 0) {
+                r = sentry_freeze(sentry, ret_message);
+                if (r < 0)
+                        return r;
                 sentry->state = SENTRY_PAUSED;
         }
 
@@ -380,9 +403,9 @@ int sentry_resume(Sentry *sentry) {
                 return -EALREADY;
 
         if (--sentry->pause_depth == 0) {
-                freezer_thaw(&sentry->freezer);
-                sentry->notifier.receiving = true;
+                sentry_thaw(sentry);
                 sentry->state = SENTRY_RUNNING;
+                launch_server_resumed(sentry);
         }
         kernel_dbus_changed(sentry, "State", "PauseDepth", NULL);
         return 0;

@@ -20,6 +20,7 @@
 #include "task-watch.h"
 #include "tracer.h"
 
+#define LAUNCH_ID_MAX 64U
 #define LAUNCHES_MAX 64U /* programs that were launched into a sandbox and have a launcher that waits */
 
 typedef enum SentryState {
@@ -44,6 +45,10 @@ typedef struct Launch {
         int pidfd;                 /* owned, with pid */
         sd_event_source *exit_source; /* owned, with pidfd: the first program only */
         bool is_first;             /* immutable */
+        char container[LAUNCH_ID_MAX + 1]; /* immutable; what it and its descendants belong to. "": the first
+                                               * program's */
+        char hold[LAUNCH_ID_MAX + 1]; /* what Start() calls it while it must wait for that; "" else */
+        bool held;                 /* it said LISTENER and was not told to go yet */
         LIST_ENTRY(Launch) link;   /* owned by the sentry */
 } Launch;
 
@@ -65,7 +70,8 @@ struct Sentry {
         unsigned n_launches;
 
         SentryState state;         /* sentry_set_state() */
-        unsigned pause_depth;      /* owned by sentry.c */
+        unsigned pause_depth;      /* owned by sentry.c: how often Pause() was called */
+        unsigned freeze_depth;     /* owned by sentry.c: sentry_freeze(), once for all pauses */
         pid_t init_pid;            /* host pid of the first program; 0 before */
         int init_pidfd;            /* the launch's; -EBADF before */
         uint64_t started_usec;     /* CLOCK_REALTIME, when the first program was let go */
@@ -103,17 +109,28 @@ int sentry_pause(Sentry *sentry, char **ret_message);
 /* -EALREADY when it is not paused. */
 int sentry_resume(Sentry *sentry);
 
+/* Stops all tasks while something is done to them; nests, and with pauses. Nobody is told. As sentry_pause(). */
+int sentry_freeze(Sentry *sentry, char **ret_message);
+void sentry_thaw(Sentry *sentry);
+
 /* launch-server.c */
-/* Serves a launch socket; takes ownership of fd. */
-int launch_server_add(Sentry *sentry, int fd, bool is_first);
+/* Serves the launch socket of the first program; takes ownership of fd. */
+int launch_server_add(Sentry *sentry, int fd);
 void launch_server_done(Sentry *sentry);
 /* Tells the waiting launchers that the status was decided here. */
 void launch_server_tell_status(Sentry *sentry, int status);
 /* Whether a process is a launcher that waits for its program: it is in the sandbox's user namespace, but none
  * of its tasks. */
 bool launch_server_is_launcher(const Sentry *sentry, pid_t pid);
-/* A socket for one more program: the launcher's end. */
-int launch_server_open(Sentry *sentry, int *ret_fd);
+/* A socket for one more program of a container: the launcher's end. hold: "", or what launch_server_start() will call
+ * it; -EEXIST when one that waits is called so. */
+int launch_server_open(Sentry *sentry, const char *container, const char *hold, int *ret_fd);
+/* Lets the program go that was opened with this hold, now or as soon as it is there. -ESRCH. */
+int launch_server_start(Sentry *sentry, const char *hold);
+/* The sandbox runs again: lets those go that came meanwhile. */
+void launch_server_resumed(Sentry *sentry);
+/* Host pid of the program that a container was started with: the oldest that still has its launcher. 0: none. */
+pid_t launch_server_leader(const Sentry *sentry, const char *container);
 
 /* kernel-dbus.c */
 int kernel_dbus_add(Sentry *sentry);

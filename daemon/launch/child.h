@@ -11,6 +11,7 @@ typedef struct LaunchChild {
         const LaunchRequest *request;
         const char *caller_cwd;            /* or NULL */
         int status_fd;                     /* pipe to the parent for a LaunchFailure; closes with exec */
+        int init_fd;                       /* sentry-init, when the program gets one; else -EBADF */
         int filter_fd;                     /* socket that the filter's programs come over */
         sigset_t signal_mask;              /* what the program shall inherit */
         struct sigaction child_action;     /* the same, for SIGCHLD */

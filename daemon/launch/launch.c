@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,6 +47,7 @@ typedef struct Launch {
         char *caller_cwd;                            /* owned */
         int signal_fd;
         int status_fds[2];                           /* pipe: child writes */
+        int init_fd;                                 /* sentry-init, or -EBADF */
         int filter_fds[2];                           /* socket pair: child reads from the first */
         sigset_t old_mask;
         struct sigaction old_child_action;
@@ -55,6 +57,7 @@ typedef struct Launch {
 static void launch_done(Launch *launch) {
         free(launch->caller_cwd);
         safe_close(launch->signal_fd);
+        safe_close(launch->init_fd);
         for (size_t i = 0; i < 2; i++) {
                 safe_close(launch->status_fds[i]);
                 safe_close(launch->filter_fds[i]);
@@ -96,6 +99,41 @@ static int take_signals(Launch *launch) {
         return launch->signal_fd < 0 ? -errno : 0;
 }
 
+/* A sandbox has one user and one group. */
+static int check_user(const LaunchRequest *request, LaunchFailure *failure) {
+        char hint[200];
+
+        if ((request->uid < 0 || request->uid == geteuid()) && (request->gid < 0 || request->gid == getegid()))
+                return 0;
+
+        (void) snprintf(hint, sizeof(hint), "It has one user and one group, %u:%u: leave --user out, or use these.",
+                        geteuid(), getegid());
+        if (request->gid < 0)
+                return failure_set(failure, 0, hint, "the sandbox has no user %jd", (intmax_t) request->uid);
+        return failure_set(failure, 0, hint, "the sandbox has no user %jd with group %jd", (intmax_t) request->uid,
+                           (intmax_t) request->gid);
+}
+
+/* sentry-init lies beside us, as where it was built, or where it was installed. */
+static int open_init(int *ret, LaunchFailure *failure) {
+        static const char installed[] = SENTRYD_LIBEXECDIR "/sentry-init";
+        _cleanup_free_ char *path = NULL;
+        char own[PATH_MAX];
+        char *slash;
+        ssize_t n;
+
+        n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+        own[n > 0 ? n : 0] = '\0';
+        slash = strrchr(own, '/');
+        if (slash && string_appendf(&path, "%.*s/sentry-init", (int) (slash - own), own) >= 0)
+                *ret = open(path, O_RDONLY | O_CLOEXEC);
+        if (*ret < 0)
+                *ret = open(installed, O_RDONLY | O_CLOEXEC);
+        if (*ret < 0)
+                return failure_set(failure, errno, "Is sentryd installed as a whole?", "cannot open %s", installed);
+        return 0;
+}
+
 static int prepare(Launch *launch) {
         const LaunchRequest *request = launch->request;
         LaunchFailure *failure = &launch->failure;
@@ -118,9 +156,18 @@ static int prepare(Launch *launch) {
         launched = true;
 #endif
         launch->caller_cwd = program_caller_cwd();
+        if (request->profile->init && request->init_pidfd < 0) {
+                r = open_init(&launch->init_fd, failure);
+                if (r < 0)
+                        return r;
+        }
 
         r = request->init_pidfd >= 0 ? isolate_join(request->init_pidfd, failure)
                                      : isolate_new(request->profile, failure);
+        if (r < 0)
+                return r;
+
+        r = check_user(request, failure);
         if (r < 0)
                 return r;
 
@@ -161,6 +208,7 @@ static _Noreturn void run_child(const Launch *launch) {
                 .request = launch->request,
                 .caller_cwd = launch->caller_cwd,
                 .status_fd = launch->status_fds[1],
+                .init_fd = launch->init_fd,
                 .filter_fd = launch->filter_fds[0],
                 .signal_mask = launch->old_mask,
                 .child_action = launch->old_child_action,
@@ -177,6 +225,7 @@ int launch_run(const LaunchRequest *request) {
         _cleanup_(launch_done) Launch launch = {
                 .request = request,
                 .signal_fd = -EBADF,
+                .init_fd = -EBADF,
                 .status_fds = { -EBADF, -EBADF },
                 .filter_fds = { -EBADF, -EBADF },
         };
