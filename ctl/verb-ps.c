@@ -83,8 +83,8 @@ const Verb verb_ps = {
         .name = "ps",
         .arguments = "[NAME]",
         .summary = "List the processes of one or all sandboxes",
-        .details = "S is the state as ps(1) has it: R running, S and D waiting, T stopped, Z a zombie: dead, with the\n"
-                   "status it ended with, and not waited for yet.\n",
+        .details = "S is the state as ps(1) has it: R running, S and D waiting, T stopped, Z a zombie: dead, with\n"
+                   "the status it ended with, and not waited for yet.\n",
         .options = ps_options,
         .run = verb_ps_main,
 };

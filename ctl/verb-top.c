@@ -70,7 +70,7 @@ static int put(json_object *object, const char *key, json_object *value) {
         return 0;
 }
 
-/* The growth of a number since the last sample, a second; `since_usec` is how long it has grown when there was none. */
+/* The growth of a number since the last sample, a second; since_usec is how long it has grown if there was none. */
 static double rate(const Top *top, json_object *now, json_object *before, const char *key, uint64_t since_usec) {
         uint64_t value = number(now, key), old = before ? number(before, key) : 0;
         uint64_t span = before ? top->when - top->old_when : since_usec;
@@ -125,6 +125,7 @@ static int sample_sandbox(Top *top, const char *name, const char *path, json_obj
         _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;
         _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_json_ json_object *facts = NULL;
+        double cpu, kernel_cpu;
         json_object *before, *row;
         size_t n = json_object_array_length(top->tasks);
         uint64_t uptime;
@@ -144,16 +145,18 @@ static int sample_sandbox(Top *top, const char *name, const char *path, json_obj
 
         before = top->old_sandboxes ? json_object_object_get(top->old_sandboxes, name) : NULL;
         uptime = number(facts, "UptimeUSec");
+        cpu = rate(top, facts, before, "SandboxCPUTimeUSec", uptime) / 1e4;
+        kernel_cpu = rate(top, facts, before, "CPUTimeUSec", uptime) / 1e4;
         row = json_object_new_object();
         if (!row || json_object_array_add(top->sandboxes, row) < 0)
                 return ctl_oom();
         if (put(row, "sandbox", json_object_new_string(name)) < 0 ||
             put(row, "tasks", json_object_new_uint64(json_object_array_length(top->tasks) - n)) < 0 ||
             put(row, "threads", json_object_new_uint64(number(facts, "Threads"))) < 0 ||
-            put(row, "cpu", json_object_new_double(rate(top, facts, before, "SandboxCPUTimeUSec", uptime) / 1e4)) < 0 ||
+            put(row, "cpu", json_object_new_double(cpu)) < 0 ||
             put(row, "cpu_usec", json_object_new_uint64(number(facts, "SandboxCPUTimeUSec"))) < 0 ||
             put(row, "calls_per_second", json_object_new_double(rate(top, facts, before, "Calls", uptime))) < 0 ||
-            put(row, "kernel_cpu", json_object_new_double(rate(top, facts, before, "CPUTimeUSec", uptime) / 1e4)) < 0 ||
+            put(row, "kernel_cpu", json_object_new_double(kernel_cpu)) < 0 ||
             put(keyed, name, json_object_get(facts)) < 0)
                 return ctl_oom();
         return 0;

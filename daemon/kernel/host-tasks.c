@@ -214,7 +214,8 @@ static int read_thread(pid_t tid, void *userdata) {
         return task.host_id == 0 ? 0 : threads->function(&task, threads->userdata);
 }
 
-int host_task_threads(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata), void *userdata) {
+int host_task_threads(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata),
+                      void *userdata) {
         HostSeccomp *h = from_host(host);
         Threads threads = {
                 .host = h,

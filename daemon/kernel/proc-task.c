@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proc-task.h"
@@ -42,8 +43,9 @@ int proc_for_each(int proc_fd, const char *path, int (*function)(pid_t id, void 
         return 0;
 }
 
-static ssize_t read_at(int proc_fd, const char *path, char *buffer, size_t size) {
+static ssize_t read_owned_at(int proc_fd, const char *path, char *buffer, size_t size, uint32_t *ret_owner) {
         _cleanup_close_ int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+        struct stat st;
         ssize_t n;
 
         if (fd < 0)
@@ -53,7 +55,13 @@ static ssize_t read_at(int proc_fd, const char *path, char *buffer, size_t size)
         if (n < 0)
                 return -errno;
         buffer[n] = '\0';
+        if (ret_owner && fstat(fd, &st) >= 0)
+                *ret_owner = st.st_uid;
         return n;
+}
+
+static ssize_t read_at(int proc_fd, const char *path, char *buffer, size_t size) {
+        return read_owned_at(proc_fd, path, buffer, size, NULL);
 }
 
 static int parse_stat(char *text, HostTask *task) {
@@ -108,7 +116,7 @@ int proc_read_stat(int proc_fd, pid_t pid, pid_t tid, HostTask *task) {
                 (void) snprintf(path, sizeof(path), "%d/task/%d/stat", (int) pid, (int) tid);
         else
                 (void) snprintf(path, sizeof(path), "%d/stat", (int) pid);
-        n = read_at(proc_fd, path, text, sizeof(text));
+        n = read_owned_at(proc_fd, path, text, sizeof(text), &task->owner);
         return n < 0 ? (int) n : parse_stat(text, task);
 }
 
@@ -129,7 +137,8 @@ static uint32_t map_id(const ProcIdRange *ranges, uint32_t id) {
         return id;
 }
 
-static void read_four(const char *line, const ProcIdRange *ranges, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d) {
+static void read_four(const char *line, const ProcIdRange *ranges, uint32_t *a, uint32_t *b, uint32_t *c,
+                      uint32_t *d) {
         uint32_t *ids[] = { a, b, c, d };
         char *end;
 
@@ -237,7 +246,8 @@ static bool read_ranges(int proc_fd, pid_t pid, const char *file, ProcIdRange *r
 
 void proc_read_id_maps(int proc_fd, pid_t pid, ProcIdMaps *ret) {
         *ret = (ProcIdMaps) {};
-        ret->known = read_ranges(proc_fd, pid, "uid_map", ret->uids) && read_ranges(proc_fd, pid, "gid_map", ret->gids);
+        ret->known = read_ranges(proc_fd, pid, "uid_map", ret->uids) &&
+                read_ranges(proc_fd, pid, "gid_map", ret->gids);
 }
 
 int proc_read_ids(pid_t host_tid, pid_t *ret_process, pid_t *ret_innermost) {

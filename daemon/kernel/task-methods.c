@@ -203,7 +203,8 @@ int kernel_method_get_tasks(sd_bus_message *m, void *userdata, sd_bus_error *err
                                          flags);
         to.details = flags & GET_TASKS_DETAILS;
 
-        r = refresh(sentry, HOST_TASK_STAT | HOST_TASK_STATUS | HOST_TASK_ARGV | (to.details ? HOST_TASK_EXE : 0));
+        r = refresh(sentry, HOST_TASK_STAT | HOST_TASK_ARGV |
+                                    (to.details ? HOST_TASK_STATUS | HOST_TASK_EXE : HOST_TASK_UID));
         if (r >= 0)
                 r = sorted(&sentry->kernel->tasks, &tasks);
         if (r >= 0)

@@ -49,8 +49,8 @@ static void on_end(TaskWatch *watch, pid_t pid, int fd, bool hangup) {
         if (r != 1)
                 status = task_zombie_status(pid);
         /* An exec by a thread that is not the first ends the first one: on some kernels that shows here. */
-        if (r != 1 && !hangup && status == WAIT_STATUS_UNKNOWN && syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) >= 0 &&
-            !task_is_zombie(pid))
+        if (r != 1 && !hangup && status == WAIT_STATUS_UNKNOWN &&
+            syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) >= 0 && !task_is_zombie(pid))
                 return;
         task_table_note_exit(&sentry->kernel->tasks, pid, status, r == 1 || hangup);
 }

@@ -20,6 +20,7 @@ typedef enum HostTaskPart {
         HOST_TASK_ARGV = 1 << 2,
         HOST_TASK_EXE = 1 << 3,
         HOST_TASK_NS = 1 << 4,     /* the PID namespace */
+        HOST_TASK_UID = 1 << 5,    /* for the table: STATUS, if it was never read or the owner has changed */
 } HostTaskPart;
 
 /* credentials(7), as the sandbox's own user namespace numbers them. */
@@ -42,6 +43,7 @@ typedef struct HostTask {
         uint64_t children_usec;   /* of the children it has waited for */
         uint32_t n_threads;
         int wait_status;          /* of a zombie, as wait(2) will give it; WAIT_STATUS_UNKNOWN otherwise */
+        uint32_t owner;           /* of its files in /proc: changes with its effective uid */
         char state;               /* proc_pid_stat(5): R S D T t Z X I */
         char comm[TASK_COMM_MAX];
 

@@ -20,6 +20,9 @@ void thread_group_take(ThreadGroup *process, unsigned parts, HostTask *seen) {
         }
         if (parts & HOST_TASK_STATUS) {
                 process->credentials = seen->credentials;
+                process->has_credentials = true;
+                if (parts & HOST_TASK_STAT)
+                        process->owner = seen->owner;
                 process->inner_pid = seen->inner_id;
         }
         if (parts & HOST_TASK_ARGV) {
@@ -44,8 +47,17 @@ int thread_group_refresh(ThreadGroup *process, unsigned parts) {
         r = host->ops->task_read(host, process->pid, parts, &seen);
         if (r >= 0 && (parts & HOST_TASK_STAT) && seen.start_usec != process->start_usec)
                 r = -ESRCH;
-        if (r >= 0)
+        if (r >= 0) {
                 thread_group_take(process, parts, &seen);
+                if ((parts & HOST_TASK_UID) && (!process->has_credentials || process->owner != seen.owner)) {
+                        HostTask status = {};
+
+                        if (host->ops->task_read(host, process->pid, HOST_TASK_STATUS, &status) >= 0) {
+                                thread_group_take(process, HOST_TASK_STATUS, &status);
+                                process->owner = seen.owner;
+                        }
+                }
+        }
         free(seen.argv);
         free(seen.exe);
         return r;

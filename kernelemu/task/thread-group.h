@@ -42,6 +42,8 @@ typedef struct ThreadGroup {
         uint32_t n_threads;
         uint64_t cpu_usec, children_usec;
         HostCredentials credentials;
+        uint32_t owner;           /* HostTask.owner when they were read */
+        bool has_credentials;
         char *exe;                /* owned; NULL: not known */
         char *argv;               /* owned; NULL: none */
         size_t argv_size;
@@ -60,7 +62,7 @@ typedef struct ThreadGroup {
         IdNode by_pid, by_host_pid;          /* owned by the table */
 } ThreadGroup;
 
-/* Looks at parts (HostTaskPart) of a process again. 0; -ESRCH when it is gone, or another has its id; -ENOMEM. */
+/* Looks at parts (HostTaskPart) of a process again; HOST_TASK_UID wants STAT with it. 0; -ESRCH when it is gone, or another has its id; -ENOMEM. */
 int thread_group_refresh(ThreadGroup *process, unsigned parts);
 
 /* Takes over what a look has seen, and the strings in it. For the table. */

@@ -32,6 +32,16 @@ static void test_membership(void) {
         ok(!task_table_find(table, 4) && !task_table_find_host(table, 1), "what is not there is not found");
         is_int(process->inner_pid, 0, "what costs more to read was not");
 
+        fake_task_at(&fake, 3)->task.credentials.uid = 5;
+        (void) task_table_refresh(table, HOST_TASK_STAT | HOST_TASK_UID);
+        is_int(process->credentials.uid, 5, "the user is read once");
+        fake_task_at(&fake, 3)->task.credentials.uid = 6;
+        (void) task_table_refresh(table, HOST_TASK_STAT | HOST_TASK_UID);
+        is_int(process->credentials.uid, 5, "and not each time");
+        fake_task_at(&fake, 3)->task.owner = 6;
+        (void) task_table_refresh(table, HOST_TASK_STAT | HOST_TASK_UID);
+        is_int(process->credentials.uid, 6, "but when it has changed");
+
         is_int(task_table_refresh(table, HOST_TASK_STAT | HOST_TASK_ARGV | HOST_TASK_EXE), 0, "a look at all of it");
         is_str(process->exe, "/bin/task", "has the executable");
         is_str(process->argv, "task", "and the arguments");
@@ -189,7 +199,7 @@ static void test_exec(void) {
         fake.image_error = -EACCES;
         (void) fake_call_by(kernel, 1007, "brk", 0, 0, 0);
         task_table_tell(table);
-        is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 2, "brk(0) alone is no proof where images cannot be told apart");
+        is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 2, "brk(0) alone is no proof where images look alike");
         (void) fake_call_by(kernel, 1007, "arch_prctl", ARCH_SET_FS_CODE, 0, 0);
         task_table_tell(table);
         is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 3, "arch_prctl is");
