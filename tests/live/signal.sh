@@ -113,7 +113,7 @@ signals() {
         for whom in group pgrp task; do
                 check_fails "$w: nobody has the id 99999: $whom" sctl signal "$n" HUP --whom="$whom" --id=99999
                 contains "$(sctl signal "$n" HUP --whom="$whom" --id=99999 2>&1)" 99999 "$w: … the message names it"
-                check_fails "$w: $whom without an id" sctl signal "$n" HUP --whom=$whom
+                check_fails "$w: $whom without an id" sctl signal "$n" HUP --whom="$whom"
         done
         check_fails "$w: no such container" sctl signal "$n" HUP --whom=container --id=none
         check_fails "$w: an id without whom" sctl signal "$n" HUP --id=1
@@ -158,7 +158,7 @@ values() {
         check "$w: a standard signal with a value" sctl signal "$n" USR1 --value=1 --whom=group --id=1
         check "$w: … arrives" await 10 said "$n" '^value 10 1 '
         sctl pause "$n"
-        for i in 1 2 3; do sctl signal "$n" RTMIN+1 --value=10$i --whom=all; done
+        for i in 1 2 3; do sctl signal "$n" RTMIN+1 --value=10"$i" --whom=all; done
         sctl resume "$n"
         check "$w: real-time signals queue" await 10 said "$n" '^value 35 103 '
         is "$(grep -oE '^value 35 10[0-9]' "$TESTDIR/$n.out" | tr '\n' ' ')" \
@@ -176,7 +176,7 @@ containers() {
         check "$w: a sandbox" await 15 counted "$n" '^ready' 2
         contains "$(sctl exec "$n" --container=../x true 2>&1)" 'no container id' "$w: '../x' is no container"
         for c in a b; do
-                sctl exec "$n" --container="$c" -- $python "$TESTDIR/tell.py" "$c" "$c$c" </dev/null >>"$TESTDIR/$n.out" 2>&1 &
+                sctl exec "$n" --container="$c" -- "$python" "$TESTDIR/tell.py" "$c" "$c$c" </dev/null >>"$TESTDIR/$n.out" 2>&1 &
                 started $!
                 [ "$c" = a ] && one=$! || two=$!
                 check "$w: container $c in it" await 15 said "$n" "^ready $c$c "
@@ -205,7 +205,7 @@ containers() {
 # Whoever is born while it happens gets it too.
 storm() {
         local w=$WHO n=storm-$WHO i
-        start "$n" $python -c '
+        start "$n" "$python" -c '
 import os, signal, sys
 signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -232,7 +232,7 @@ while True: signal.pause()'
 }
 
 cc=${CC:-cc}
-check "a program to test with" $cc -o "$TESTDIR/value" "$TESTDIR/value.c"
+check "a program to test with" "$cc" -o "$TESTDIR/value" "$TESTDIR/value.c"
 each_user signals
 each_user threads
 each_user values
