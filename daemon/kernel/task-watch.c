@@ -48,6 +48,9 @@ static void on_end(TaskWatch *watch, pid_t pid, int fd, bool hangup) {
         r = reaped_status(fd, &status);
         if (r != 1)
                 status = task_zombie_status(pid);
+        /* It may have been waited for between the two looks. */
+        if (r == 0 && status == WAIT_STATUS_UNKNOWN)
+                r = reaped_status(fd, &status);
         /* An exec by a thread that is not the first ends the first one: on some kernels that shows here. */
         if (r != 1 && !hangup && status == WAIT_STATUS_UNKNOWN &&
             syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) >= 0 && !task_is_zombie(pid))
