@@ -14,15 +14,22 @@ libkernelemu_a_SOURCES = \
 	kernelemu/ns/uts.h \
 	kernelemu/record.c \
 	kernelemu/record.h \
+	kernelemu/sys/caller.h \
+	kernelemu/sys/pid.c \
+	kernelemu/sys/priority.c \
 	kernelemu/sys/process.c \
 	kernelemu/sys/reboot.c \
 	kernelemu/sys/sched.c \
+	kernelemu/sys/signal.c \
 	kernelemu/sys/sysinfo.c \
 	kernelemu/sys/syslog.c \
+	kernelemu/sys/trace.c \
 	kernelemu/sys/utsname.c \
 	kernelemu/syscall.c \
 	kernelemu/syscall.h \
 	kernelemu/syscalls.def \
+	kernelemu/task/ptrace-rules.c \
+	kernelemu/task/ptrace-rules.h \
 	kernelemu/util/cpuset.c \
 	kernelemu/util/cpuset.h \
 	kernelemu/util/macros.h \

@@ -32,6 +32,10 @@ static const char *const allowed[] = {
         /* the sandbox */
         "ioctl", "process_vm_readv", "process_vm_writev", "ptrace", "wait4", "waitid", "kill", "tgkill",
         "pidfd_open", "pidfd_send_signal", "kcmp", "sched_getaffinity", "sched_setaffinity",
+        /* on behalf of its tasks */
+        "pidfd_getfd", "rt_tgsigqueueinfo", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
+        "sched_getscheduler", "sched_setscheduler", "sched_getparam", "sched_setparam", "sched_getattr", "sched_setattr",
+        "sched_rr_get_interval",
         /* what sanitizers and malloc of other libcs use */
         "sched_yield", "set_robust_list", "rseq", "prctl", "arch_prctl", "getcwd", "clone", "mincore",
 };

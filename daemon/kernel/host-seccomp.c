@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "host-tasks.h"
 #include "launch-protocol.h"
 #include "log.h"
 #include "sentry.h"
@@ -242,6 +243,14 @@ static const HostOps host_seccomp_ops = {
         .task_personality = task_personality,
         .task_get_affinity = task_get_affinity,
         .task_set_affinity = task_set_affinity,
+        .task_info = host_task_info,
+        .task_for_each = host_task_for_each,
+        .task_signal = host_task_signal,
+        .task_pidfd = host_task_pidfd,
+        .task_call = host_task_call,
+        .pidfd_task = host_pidfd_task,
+        .pidfd_signal = host_pidfd_signal,
+        .has_ptrace_scope = host_has_ptrace_scope,
         .system_info = system_info,
         .now = now,
         .event = host_event,
