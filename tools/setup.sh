@@ -11,7 +11,7 @@ SENTRYD_BUILD_PACKAGES=(
 )
 SENTRYD_TEST_PACKAGES=(
         clang libclang-rt-14-dev dbus dbus-daemon git gcc python3 perl sqlite3 tmux procps psmisc util-linux
-        shellcheck mandoc xz-utils libcap2-bin strace e2fsprogs
+        shellcheck mandoc xz-utils libcap2-bin strace gdb e2fsprogs
 )
 
 die() {
