@@ -163,8 +163,8 @@ int host_task_pidfd(Host *host, HostTid tid, uint32_t flags) {
         return fd < 0 ? host_error_to_guest(fd) : fd;
 }
 
-/* A copy of a pidfd of the caller, and whom it is for. What its number means to the caller may change meanwhile, the copy
- * does not. */
+/* A copy of a pidfd of the caller, and whom it is for. What its number means to the caller may change meanwhile, the
+ * copy does not. */
 static int copy_pidfd(HostSeccomp *host, const Call *call, int32_t number, int *ret_fd, HostTid *ret_tid) {
         _cleanup_close_ int process = -EBADF, fd = -EBADF;
         _cleanup_free_ char *text = NULL;

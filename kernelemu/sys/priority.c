@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* How tasks that go by the host's numbers are scheduled, and their limits: getpriority(2), ioprio_get(2),
- * sched_setattr(2), prlimit(2) and kin. Of the caller itself the host answers (most of those calls are not even notified);
- * for the others of the sandbox the call is made on behalf of the caller. What he may is the same: the user is, and
- * capabilities would have to be the host's. */
+ * sched_setattr(2), prlimit(2) and kin. Of the caller itself the host answers (most of those calls are not even
+ * notified); for the others of the sandbox the call is made on behalf of the caller. What he may is the same: the user
+ * is, and capabilities would have to be the host's. */
 
 #include <errno.h>
 #include <linux/sched/types.h>
@@ -33,8 +33,8 @@ static int find_other(Kernel *kernel, const Call *call, GuestPid pid, HostTask *
         return r < 0 ? r : 1;
 }
 
-/* What getpriority(2), setpriority(2), ioprio_get(2) and ioprio_set(2) have in common: one task, a process group, or all
- * of a user's. */
+/* What getpriority(2), setpriority(2), ioprio_get(2) and ioprio_set(2) have in common: one task, a process group, or
+ * all of a user's. */
 typedef struct Many {
         Kernel *kernel;
         HostTaskCall call;
@@ -76,7 +76,8 @@ static int one_of_many(HostTid tid, void *userdata) {
 }
 
 /* which counts from 0: process, group, user. */
-static Verdict do_which(Kernel *kernel, const Call *call, int which, int32_t who, HostTaskCall kind, uint64_t argument) {
+static Verdict do_which(Kernel *kernel, const Call *call, int which, int32_t who, HostTaskCall kind,
+                        uint64_t argument) {
         Many many = { .kernel = kernel, .call = kind, .argument = argument, .result = -ESRCH };
         HostTask caller, task;
         int r;
@@ -138,8 +139,8 @@ static Verdict do_call(Kernel *kernel, HostTid tid, HostTaskCall kind, uint64_t 
 }
 
 /* A result that is copied to the caller. */
-static Verdict do_read(Kernel *kernel, const Call *call, HostTid tid, HostTaskCall kind, GuestAddr address, void *buffer,
-                       size_t size) {
+static Verdict do_read(Kernel *kernel, const Call *call, HostTid tid, HostTaskCall kind, GuestAddr address,
+                       void *buffer, size_t size) {
         Verdict verdict = do_call(kernel, tid, kind, 0, NULL, buffer);
         int r;
 

@@ -3,9 +3,9 @@
 /* Looking into other processes: ptrace(2), process_vm_readv(2), pidfd_getfd(2) and prctl(PR_SET_PTRACER), by the scope
  * of the sandbox.
  *
- * What is allowed here the host does. By then the number may mean another task; but whichever that is, the host asks for
- * the same user namespace or a capability over it, which nobody in here has: it can only be another one of the sandbox.
- * Those who would go to such lengths to get around the scope harm themselves. */
+ * What is allowed here the host does. By then the number may mean another task; but whichever that is, the host asks
+ * for the same user namespace or a capability over it, which nobody in here has: it can only be another one of the
+ * sandbox. Those who would go to such lengths to get around the scope harm themselves. */
 
 #include <errno.h>
 #include <linux/prctl.h>

@@ -291,7 +291,8 @@ static void test_ptrace(void) {
         FAILS(attach(kernel, 1000, 0), ESRCH, "nor is 0");
         FAILS(attach(kernel, 1000, -1), ESRCH, "nor -1");
         FAILS(fake_call4(kernel, 1030, "ptrace", PTRACE_SEIZE, 1010, 0, 0), EPERM, "seizing is the same");
-        CONTINUES(fake_call4(kernel, 1030, "ptrace", PTRACE_SEIZE, 1010, 1, 0), "but for an address, which is an error");
+        CONTINUES(fake_call4(kernel, 1030, "ptrace", PTRACE_SEIZE, 1010, 1, 0),
+                  "but for an address, which is an error");
         CONTINUES(fake_call4(kernel, 1010, "ptrace", PTRACE_TRACEME, 0, 0, 0), "TRACEME");
         FAILS(read_memory(kernel, 1030, 1010, 1), EPERM, "memory likewise");
         CONTINUES(read_memory(kernel, 1030, 1010, 0), "none of it is nothing");
