@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The host's side of what one task of a sandbox does to another: what is to be known about it, and acting on behalf. */
+/* The host's side of what one task of a sandbox does to another: what is to be known of it, and acting on behalf. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,8 +92,8 @@ int host_task_for_each(Host *host, bool threads, int (*function)(HostTid tid, vo
         return tasks_for_each(from_host(host), visit_one, &visit);
 }
 
-/* A pidfd of a task of the sandbox. First it is opened and then looked at: should the number be somebody else's by now,
- * it is the pidfd of one who is dead, and of no use. -EINVAL: this kernel has none for threads. */
+/* A pidfd of a task of the sandbox. First it is opened and then looked at: should the number be somebody else's by
+ * now, it is the pidfd of one who is dead, and of no use. -EINVAL: this kernel has none for threads. */
 static int open_member(const HostSeccomp *host, HostTid tid, unsigned flags) {
         _cleanup_close_ int fd = -EBADF;
 

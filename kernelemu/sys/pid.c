@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Calls that name a task by the host's number and need no more of us than that it is one of the sandbox. The host makes
- * them. That the number is another's by then does not matter: they read what /proc shows to everybody (getpgid(2),
+/* Calls that name a task by the host's number and need no more of us than that it is one of the sandbox. The host
+ * makes them. That the number is another's by then does not matter: they read what /proc shows to everybody (getpgid(2),
  * getsid(2)), take children of the caller only (setpgid(2)), or the host lets nobody through who is not in the task's
  * user namespace (the others). */
 

@@ -81,7 +81,8 @@ static int sweep_one(HostTid tid, void *userdata) {
 }
 
 /* Goes on until a look at all of them finds no new one: who forks while we look must not get away. */
-static Verdict send_many(Kernel *kernel, const HostTask *caller, HostTid group, int32_t signo, const AbiSiginfo *info) {
+static Verdict send_many(Kernel *kernel, const HostTask *caller, HostTid group, int32_t signo,
+                         const AbiSiginfo *info) {
         Sweep sweep = { .kernel = kernel, .caller = caller, .group = group, .signo = signo, .info = info };
         int r = 0;
 
@@ -183,8 +184,8 @@ SYSCALL_DEFINE3(tgkill, GuestPid, tgid, GuestPid, tid, int32_t, signo) {
         return r < 0 ? verdict_error(r) : verdict_value(0);
 }
 
-/* The siginfo of a call to another than the caller; rt_sigqueueinfo(2): nobody may look like the kernel or like one who
- * used kill(2) or tgkill(2). */
+/* The siginfo of a call to another than the caller; rt_sigqueueinfo(2): nobody may look like the kernel or like one
+ * who used kill(2) or tgkill(2). */
 static int read_siginfo(Kernel *kernel, const Call *call, GuestAddr address, int32_t signo, AbiSiginfo *ret) {
         int r;
 

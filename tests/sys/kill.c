@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Signals, priorities, groups and limits of other tasks. Runs natively, in a sandbox with PIDs of its own, where the host
- * answers, and in one with the host's, where the emulated kernel does. */
+/* Signals, priorities, groups and limits of other tasks. Runs natively, in a sandbox with PIDs of its own, where the
+ * host answers, and in one with the host's, where the emulated kernel does. */
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -108,7 +108,9 @@ static void got(const Child *child, int signo, int code, const char *how) {
 
         is_int(info.si_signo, signo, "%s: it arrives", how);
         is_int(info.si_pid, getpid(), "%s: from us", how);
-        is_int(info.si_code, pid_host() && (code == SI_USER || code == SI_TKILL) ? SI_QUEUE : code, "%s: its code", how);
+        if (pid_host() && (code == SI_USER || code == SI_TKILL))
+                code = SI_QUEUE;
+        is_int(info.si_code, code, "%s: its code", how);
 }
 
 static void test_kill(void) {

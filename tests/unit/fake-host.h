@@ -142,7 +142,8 @@ static int fake_task_pidfd(Host *host, HostTid tid, uint32_t flags) {
         return 1000 + tid;
 }
 
-static int64_t fake_task_call(Host *host, HostTid tid, HostTaskCall call, uint64_t argument, const void *in, void *out) {
+static int64_t fake_task_call(Host *host, HostTid tid, HostTaskCall call, uint64_t argument, const void *in,
+                              void *out) {
         FakeTask *task = fake_task(fake_of(host), tid);
 
         if (!task || task->outside)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a task may do to others: signals, priorities and limits where tasks go by the host's numbers, and tracing by the
- * scope of the sandbox. On a fake host, whose tasks are these:
+/* What a task may do to others: signals, priorities and limits where tasks go by the host's numbers, and tracing by
+ * the scope of the sandbox. On a fake host, whose tasks are these:
  *
  *     1000 ── 1001 (a thread)        in group 1000, as is 500, which is outside
  *      ├─ 1010 ── 1020               in group 1010
