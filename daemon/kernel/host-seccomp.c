@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#include "host-tasks.h"
+#include "host-behalf.h"
 #include "launch-protocol.h"
 #include "log.h"
 #include "sentry.h"

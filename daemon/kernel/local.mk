@@ -6,10 +6,10 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/confine.h \
 	daemon/kernel/freezer.c \
 	daemon/kernel/freezer.h \
+	daemon/kernel/host-behalf.c \
+	daemon/kernel/host-behalf.h \
 	daemon/kernel/host-seccomp.c \
 	daemon/kernel/host-seccomp.h \
-	daemon/kernel/host-tasks.c \
-	daemon/kernel/host-tasks.h \
 	daemon/kernel/kernel-dbus.c \
 	daemon/kernel/kernel-methods.c \
 	daemon/kernel/kernel-methods.h \

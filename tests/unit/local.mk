@@ -7,7 +7,7 @@ unit_kernelemu_tests = \
 	tests/unit/test-kernel-log \
 	tests/unit/test-ratelimit \
 	tests/unit/test-record \
-	tests/unit/test-tasks
+	tests/unit/test-others
 unit_common_tests = \
 	tests/unit/test-filter \
 	tests/unit/test-profile \
@@ -20,9 +20,9 @@ unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/lib -I$(top_srcdir)/tests/u
 tests_unit_test_cpuset_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_cpuset_LDADD = libkernelemu.a
 tests_unit_test_kernel_SOURCES = tests/unit/test-kernel.c tests/unit/fake-host.h tests/lib/tap.h
-tests_unit_test_tasks_SOURCES = tests/unit/test-tasks.c tests/unit/fake-host.h tests/lib/tap.h
-tests_unit_test_tasks_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_tasks_LDADD = libkernelemu.a
+tests_unit_test_others_SOURCES = tests/unit/test-others.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_others_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_others_LDADD = libkernelemu.a
 tests_unit_test_kernel_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_kernel_LDADD = libkernelemu.a
 tests_unit_test_kernel_log_CPPFLAGS = $(unit_cppflags)

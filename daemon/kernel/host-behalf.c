@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "host-tasks.h"
+#include "host-behalf.h"
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
