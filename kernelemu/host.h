@@ -33,7 +33,7 @@ typedef struct HostSystemInfo {
 } HostSystemInfo;
 
 /* A thread and the process it belongs to, as far as decisions hang on them. Numbers are the host's. */
-typedef struct HostTask {
+typedef struct HostPeer {
         HostTid tid, tgid;
         HostTid parent;        /* the process's; 0: it has none, or it is out of sight */
         HostTid tracer;        /* the thread that traces this one, 0: none */
@@ -41,7 +41,7 @@ typedef struct HostTask {
         uint64_t start;        /* when the process began: tells it from others that had its number */
         uint64_t capabilities; /* bit per CAP_*: effective ones of the thread */
         uint32_t uid;          /* real */
-} HostTask;
+} HostPeer;
 
 /* Calls that act on another task and are made by the host on behalf of the caller. */
 typedef enum HostTaskCall {
@@ -101,7 +101,7 @@ typedef struct HostOps {
         int (*task_set_affinity)(Host *host, HostTid tid, const CpuSet *set);
 
         /* -ESRCH when it is gone. Also of tasks outside: who is an ancestor is asked of them too. */
-        int (*task_info)(Host *host, HostTid tid, HostTask *ret);
+        int (*task_info)(Host *host, HostTid tid, HostPeer *ret);
         /* All processes of the sandbox, or all its threads, until function returns other than 0, which is
          * returned. Those born meanwhile may be missing. */
         int (*task_for_each)(Host *host, bool threads, int (*function)(HostTid tid, void *userdata), void *userdata);

@@ -40,9 +40,9 @@ static const char *field(const char *text, const char *key) {
         return p ? p + strlen(key) : NULL;
 }
 
-int host_task_info(Host *host, HostTid tid, HostTask *ret) {
+int host_task_info(Host *host, HostTid tid, HostPeer *ret) {
         _cleanup_free_ char *status = NULL, *stat = NULL;
-        HostTask task = { .tid = tid };
+        HostPeer task = { .tid = tid };
         const char *p;
         char path[64];
         int r;
@@ -118,7 +118,7 @@ static int send(int pidfd, int signo, const AbiSiginfo *info, unsigned flags) {
 static int signal_thread_by_number(const HostSeccomp *host, HostTid tid, int signo, const AbiSiginfo *info) {
         _cleanup_close_ int fd = -EBADF;
         AbiSiginfo copy;
-        HostTask task;
+        HostPeer task;
         long n;
         int r;
 
@@ -170,7 +170,7 @@ static int copy_pidfd(HostSeccomp *host, const Call *call, int32_t number, int *
         _cleanup_free_ char *text = NULL;
         const char *p;
         char path[64];
-        HostTask task;
+        HostPeer task;
         int pid, r;
 
         if (number < 0)

@@ -5,7 +5,7 @@
 
 #include "host.h"
 
-int host_task_info(Host *host, HostTid tid, HostTask *ret);
+int host_task_info(Host *host, HostTid tid, HostPeer *ret);
 int host_task_for_each(Host *host, bool threads, int (*function)(HostTid tid, void *userdata), void *userdata);
 int host_task_signal(Host *host, HostTid tid, HostSignalTarget target, int signo, const AbiSiginfo *info);
 int host_task_pidfd(Host *host, HostTid tid, uint32_t flags);

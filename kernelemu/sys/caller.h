@@ -17,12 +17,12 @@ static inline bool pidfd_is_self(int32_t fd) {
         return fd == -10000 || fd == -10001;
 }
 
-static inline int caller_info(Kernel *kernel, const Call *call, HostTask *ret) {
+static inline int caller_info(Kernel *kernel, const Call *call, HostPeer *ret) {
         return kernel->host->ops->task_info(kernel->host, call->tid, ret);
 }
 
 /* The task with this number, as find_task_by_vpid() has it: 0 and less are nobody. 0 or -ESRCH. */
-static inline int caller_find(Kernel *kernel, const Call *call, GuestPid pid, HostTask *ret) {
+static inline int caller_find(Kernel *kernel, const Call *call, GuestPid pid, HostPeer *ret) {
         HostTid tid;
         int r;
 

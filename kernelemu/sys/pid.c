@@ -12,7 +12,7 @@
 #include "sys/caller.h"
 
 static Verdict check_member(Kernel *kernel, const Call *call, GuestPid pid) {
-        HostTask task;
+        HostPeer task;
         int r;
 
         if (pid == 0)
@@ -52,7 +52,7 @@ SYSCALL_DEFINE1(move_pages, GuestPid, pid) {
 }
 
 SYSCALL_DEFINE2(kcmp, GuestPid, first, GuestPid, second) {
-        HostTask task;
+        HostPeer task;
         int r;
 
         r = caller_find(kernel, call, first, &task);
@@ -76,7 +76,7 @@ typedef struct FindGroup {
 
 static int is_in_group(HostTid tid, void *userdata) {
         const FindGroup *find = userdata;
-        HostTask task;
+        HostPeer task;
 
         return find->kernel->host->ops->task_info(find->kernel->host, tid, &task) >= 0 && task.group == find->group;
 }
@@ -85,7 +85,7 @@ static int is_in_group(HostTid tid, void *userdata) {
  * not reached by what this sandbox sends to it. */
 SYSCALL_DEFINE2(setpgid, GuestPid, pid, GuestPid, group) {
         FindGroup find = { .kernel = kernel, .group = group };
-        HostTask caller;
+        HostPeer caller;
         int r;
 
         if (group < 0)
@@ -105,7 +105,7 @@ SYSCALL_DEFINE2(setpgid, GuestPid, pid, GuestPid, group) {
 
 /* fcntl(F_SETOWN): who gets SIGIO, or whatever F_SETSIG says. Itself the caller may name, as almost all do. */
 SYSCALL_DEFINE3(fcntl, int32_t, fd, uint32_t, command, uint64_t, argument) {
-        HostTask caller, task;
+        HostPeer caller, task;
         int r;
 
         (void) fd;

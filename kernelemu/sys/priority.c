@@ -24,7 +24,7 @@
 #endif
 
 /* The task with this number, unless it is the caller, for whom the host answers: 0 then, 1 for others. */
-static int find_other(Kernel *kernel, const Call *call, GuestPid pid, HostTask *ret) {
+static int find_other(Kernel *kernel, const Call *call, GuestPid pid, HostPeer *ret) {
         int r;
 
         if (pid == 0 || pid == call->tid)
@@ -46,7 +46,7 @@ typedef struct Many {
 static int one_of_many(HostTid tid, void *userdata) {
         Many *many = userdata;
         const Host *host = many->kernel->host;
-        HostTask task;
+        HostPeer task;
         int64_t r;
 
         if (many->group != 0 &&
@@ -79,7 +79,7 @@ static int one_of_many(HostTid tid, void *userdata) {
 static Verdict do_which(Kernel *kernel, const Call *call, int which, int32_t who, HostTaskCall kind,
                         uint64_t argument) {
         Many many = { .kernel = kernel, .call = kind, .argument = argument, .result = -ESRCH };
-        HostTask caller, task;
+        HostPeer caller, task;
         int r;
 
         if (which == 0) {
@@ -151,7 +151,7 @@ static Verdict do_read(Kernel *kernel, const Call *call, HostTid tid, HostTaskCa
 }
 
 SYSCALL_DEFINE1(sched_getscheduler, GuestPid, pid) {
-        HostTask task;
+        HostPeer task;
         int r;
 
         if (pid < 0)
@@ -165,7 +165,7 @@ SYSCALL_DEFINE1(sched_getscheduler, GuestPid, pid) {
 static Verdict set_scheduler(Kernel *kernel, const Call *call, GuestPid pid, HostTaskCall kind, int32_t policy,
                              GuestAddr address) {
         struct sched_param param;
-        HostTask task;
+        HostPeer task;
         int r;
 
         if (pid < 0 || address == 0)
@@ -192,7 +192,7 @@ SYSCALL_DEFINE2(sched_setparam, GuestPid, pid, GuestAddr, address) {
 
 SYSCALL_DEFINE2(sched_getparam, GuestPid, pid, GuestAddr, address) {
         struct sched_param param;
-        HostTask task;
+        HostPeer task;
         int r;
 
         if (pid < 0 || address == 0)
@@ -205,7 +205,7 @@ SYSCALL_DEFINE2(sched_getparam, GuestPid, pid, GuestAddr, address) {
 
 SYSCALL_DEFINE2(sched_rr_get_interval, GuestPid, pid, GuestAddr, address) {
         struct timespec interval;
-        HostTask task;
+        HostPeer task;
         int r;
 
         if (pid < 0)
@@ -220,7 +220,7 @@ SYSCALL_DEFINE4(sched_getattr, GuestPid, pid, GuestAddr, address, uint32_t, size
         uint8_t attr[ATTR_SIZE_MAX];
         Verdict verdict;
         uint32_t filled;
-        HostTask task;
+        HostPeer task;
         int r;
 
         if (address == 0 || pid < 0 || size > ATTR_SIZE_MAX || size < ATTR_SIZE_MIN || flags != 0)
@@ -240,7 +240,7 @@ SYSCALL_DEFINE4(sched_getattr, GuestPid, pid, GuestAddr, address, uint32_t, size
 SYSCALL_DEFINE3(sched_setattr, GuestPid, pid, GuestAddr, address, uint32_t, flags) {
         uint8_t attr[ATTR_SIZE_MAX];
         Verdict verdict;
-        HostTask task;
+        HostPeer task;
         uint32_t size;
         int r;
 
@@ -274,7 +274,7 @@ SYSCALL_DEFINE3(sched_setattr, GuestPid, pid, GuestAddr, address, uint32_t, flag
 
 SYSCALL_DEFINE4(prlimit64, GuestPid, pid, uint32_t, resource, GuestAddr, new_address, GuestAddr, old_address) {
         struct rlimit new, old;
-        HostTask task, caller;
+        HostPeer task, caller;
         Verdict verdict;
         int r;
 

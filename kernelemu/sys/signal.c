@@ -28,12 +28,12 @@ static bool is_signal(int32_t signo) {
         return signo >= 0 && signo <= SIGNAL_MAX;
 }
 
-static AbiSiginfo siginfo_of(const HostTask *caller, int32_t signo) {
+static AbiSiginfo siginfo_of(const HostPeer *caller, int32_t signo) {
         return (AbiSiginfo) { .signo = signo, .code = SI_QUEUE, .pid = caller->tgid, .uid = caller->uid };
 }
 
 /* As kill(2) sends: what finds no room in the queue arrives all the same, without its siginfo. */
-static int send_plain(Kernel *kernel, const HostTask *caller, HostTid tid, HostSignalTarget target, int32_t signo) {
+static int send_plain(Kernel *kernel, const HostPeer *caller, HostTid tid, HostSignalTarget target, int32_t signo) {
         AbiSiginfo info = siginfo_of(caller, signo);
         int r;
 
@@ -46,7 +46,7 @@ static int send_plain(Kernel *kernel, const HostTask *caller, HostTid tid, HostS
 /* A signal to many: one process group, or all but the caller. */
 typedef struct Sweep {
         Kernel *kernel;
-        const HostTask *caller;
+        const HostPeer *caller;
         const AbiSiginfo *info; /* NULL: plain */
         HostTid group;          /* 0: all */
         int32_t signo;
@@ -58,7 +58,7 @@ typedef struct Sweep {
 static int sweep_one(HostTid tid, void *userdata) {
         Sweep *sweep = userdata;
         Host *host = sweep->kernel->host;
-        HostTask task;
+        HostPeer task;
         int r;
 
         if (tid <= 0 || (unsigned) tid >= PID_MAX || (sweep->seen[tid / 8] & (1U << tid % 8)))
@@ -81,7 +81,7 @@ static int sweep_one(HostTid tid, void *userdata) {
 }
 
 /* Goes on until a look at all of them finds no new one: who forks while we look must not get away. */
-static Verdict send_many(Kernel *kernel, const HostTask *caller, HostTid group, int32_t signo,
+static Verdict send_many(Kernel *kernel, const HostPeer *caller, HostTid group, int32_t signo,
                          const AbiSiginfo *info) {
         Sweep sweep = { .kernel = kernel, .caller = caller, .group = group, .signo = signo, .info = info };
         int r = 0;
@@ -112,7 +112,7 @@ static Verdict send_many(Kernel *kernel, const HostTask *caller, HostTid group, 
 }
 
 SYSCALL_DEFINE2(kill, GuestPid, pid, int32_t, signo) {
-        HostTask caller, task;
+        HostPeer caller, task;
         int r;
 
         r = caller_info(kernel, call, &caller);
@@ -136,7 +136,7 @@ SYSCALL_DEFINE2(kill, GuestPid, pid, int32_t, signo) {
 }
 
 SYSCALL_DEFINE2(tkill, GuestPid, tid, int32_t, signo) {
-        HostTask caller, task;
+        HostPeer caller, task;
         int r;
 
         if (tid <= 0)
@@ -155,7 +155,7 @@ SYSCALL_DEFINE2(tkill, GuestPid, tid, int32_t, signo) {
 }
 
 /* The thread tid of process tgid. */
-static int find_thread(Kernel *kernel, const Call *call, GuestPid tgid, GuestPid tid, HostTask *ret) {
+static int find_thread(Kernel *kernel, const Call *call, GuestPid tgid, GuestPid tid, HostPeer *ret) {
         int r;
 
         r = caller_find(kernel, call, tid, ret);
@@ -165,7 +165,7 @@ static int find_thread(Kernel *kernel, const Call *call, GuestPid tgid, GuestPid
 }
 
 SYSCALL_DEFINE3(tgkill, GuestPid, tgid, GuestPid, tid, int32_t, signo) {
-        HostTask caller, task;
+        HostPeer caller, task;
         int r;
 
         if (tgid <= 0 || tid <= 0)
@@ -197,7 +197,7 @@ static int read_siginfo(Kernel *kernel, const Call *call, GuestAddr address, int
 }
 
 SYSCALL_DEFINE3(rt_sigqueueinfo, GuestPid, pid, int32_t, signo, GuestAddr, address) {
-        HostTask caller, task;
+        HostPeer caller, task;
         AbiSiginfo info;
         int r;
 
@@ -218,7 +218,7 @@ SYSCALL_DEFINE3(rt_sigqueueinfo, GuestPid, pid, int32_t, signo, GuestAddr, addre
 }
 
 SYSCALL_DEFINE4(rt_tgsigqueueinfo, GuestPid, tgid, GuestPid, tid, int32_t, signo, GuestAddr, address) {
-        HostTask caller, task;
+        HostPeer caller, task;
         AbiSiginfo info;
         int r;
 
@@ -243,7 +243,7 @@ SYSCALL_DEFINE4(rt_tgsigqueueinfo, GuestPid, tgid, GuestPid, tid, int32_t, signo
 }
 
 SYSCALL_DEFINE2(pidfd_open, GuestPid, pid, uint32_t, flags) {
-        HostTask task;
+        HostPeer task;
         int r;
 
         if (pid <= 0 || (flags & ~(PIDFD_OPEN_NONBLOCK | PIDFD_OPEN_THREAD)))
@@ -257,7 +257,7 @@ SYSCALL_DEFINE2(pidfd_open, GuestPid, pid, uint32_t, flags) {
 SYSCALL_DEFINE4(pidfd_send_signal, int32_t, fd, int32_t, signo, GuestAddr, address, uint32_t, flags) {
         HostSignalTarget target = HOST_SIGNAL_DEFAULT;
         const Host *host = kernel->host;
-        HostTask caller;
+        HostPeer caller;
         AbiSiginfo info;
         HostTid tid;
         int r;

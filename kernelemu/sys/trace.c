@@ -16,7 +16,7 @@
 
 /* Whether the caller may attach to the task with this number. */
 static Verdict check_attach(Kernel *kernel, const Call *call, GuestPid pid) {
-        HostTask caller, task;
+        HostPeer caller, task;
         int r;
 
         r = caller_find(kernel, call, pid, &task);
@@ -28,7 +28,7 @@ static Verdict check_attach(Kernel *kernel, const Call *call, GuestPid pid) {
 }
 
 SYSCALL_DEFINE4(ptrace, int64_t, request, GuestPid, pid, uint64_t, address, uint64_t, data) {
-        HostTask caller, parent;
+        HostPeer caller, parent;
         int r;
 
         (void) data;
@@ -38,7 +38,7 @@ SYSCALL_DEFINE4(ptrace, int64_t, request, GuestPid, pid, uint64_t, address, uint
                 if (r >= 0)
                         r = kernel->host->ops->task_info(kernel->host, caller.parent, &parent);
                 if (r < 0)
-                        parent = (HostTask) {}; /* out of sight: has no capability that counts here */
+                        parent = (HostPeer) {}; /* out of sight: has no capability that counts here */
                 r = ptrace_may_traceme(kernel, &parent);
                 return r < 0 ? verdict_error(r) : verdict_continue();
         case PTRACE_SEIZE:
@@ -72,7 +72,7 @@ SYSCALL_DEFINE6(process_vm_writev, GuestPid, pid, GuestAddr, local, uint64_t, n_
 }
 
 SYSCALL_DEFINE3(pidfd_getfd, int32_t, fd, int32_t, target, uint32_t, flags) {
-        HostTask caller, task;
+        HostPeer caller, task;
         HostTid tid;
         int r;
 
@@ -91,7 +91,7 @@ SYSCALL_DEFINE3(pidfd_getfd, int32_t, fd, int32_t, target, uint32_t, flags) {
 
 /* prctl(PR_SET_PTRACER); the others are native. */
 SYSCALL_DEFINE2(prctl, int32_t, option, uint64_t, pid) {
-        HostTask caller, tracer;
+        HostPeer caller, tracer;
         int r;
 
         if (option != PR_SET_PTRACER)

@@ -26,14 +26,14 @@ void ptrace_rules_done(PtraceRules *rules) {
 }
 
 static bool lives(Kernel *kernel, HostTid tgid, uint64_t start) {
-        HostTask task;
+        HostPeer task;
 
         return kernel->host->ops->task_info(kernel->host, tgid, &task) >= 0 && task.start == start;
 }
 
 /* Whether a process is the ancestor or one of its descendants. */
-static bool descends(Kernel *kernel, HostTid ancestor, const HostTask *process) {
-        HostTask task = *process;
+static bool descends(Kernel *kernel, HostTid ancestor, const HostPeer *process) {
+        HostPeer task = *process;
 
         for (unsigned i = 0; i < ANCESTORS_MAX; i++) {
                 if (task.tgid == ancestor)
@@ -53,7 +53,7 @@ static PtraceException *exception_of(Kernel *kernel, HostTid tgid) {
         return NULL;
 }
 
-static bool excepted(Kernel *kernel, const HostTask *tracer, const HostTask *tracee) {
+static bool excepted(Kernel *kernel, const HostPeer *tracer, const HostPeer *tracee) {
         const PtraceException *exception = exception_of(kernel, tracee->tgid);
 
         if (!exception || exception->tracee_start != tracee->start)
@@ -64,18 +64,18 @@ static bool excepted(Kernel *kernel, const HostTask *tracer, const HostTask *tra
                 descends(kernel, exception->tracer, tracer);
 }
 
-static bool capable(const Kernel *kernel, const HostTask *task) {
+static bool capable(const Kernel *kernel, const HostPeer *task) {
         return (task->capabilities | kernel->emulated_capabilities) & (UINT64_C(1) << CAP_SYS_PTRACE);
 }
 
-static bool traces_already(Kernel *kernel, const HostTask *tracer, const HostTask *tracee) {
-        HostTask task;
+static bool traces_already(Kernel *kernel, const HostPeer *tracer, const HostPeer *tracee) {
+        HostPeer task;
 
         return tracee->tracer > 0 && kernel->host->ops->task_info(kernel->host, tracee->tracer, &task) >= 0 &&
                 task.tgid == tracer->tgid;
 }
 
-int ptrace_may_attach(Kernel *kernel, const HostTask *tracer, const HostTask *tracee) {
+int ptrace_may_attach(Kernel *kernel, const HostPeer *tracer, const HostPeer *tracee) {
         bool may = tracer->tgid == tracee->tgid;
 
         switch (kernel->ptrace.scope) {
@@ -95,7 +95,7 @@ int ptrace_may_attach(Kernel *kernel, const HostTask *tracer, const HostTask *tr
         return may ? 0 : -EPERM;
 }
 
-int ptrace_may_traceme(Kernel *kernel, const HostTask *parent) {
+int ptrace_may_traceme(Kernel *kernel, const HostPeer *parent) {
         if (kernel->ptrace.scope <= PTRACE_SCOPE_RELATED)
                 return 0;
         return kernel->ptrace.scope == PTRACE_SCOPE_CAPABILITY && capable(kernel, parent) ? 0 : -EPERM;
@@ -112,7 +112,7 @@ static void forget_dead(Kernel *kernel) {
         }
 }
 
-int ptrace_exception_set(Kernel *kernel, const HostTask *tracee, const HostTask *tracer) {
+int ptrace_exception_set(Kernel *kernel, const HostPeer *tracee, const HostPeer *tracer) {
         PtraceException *exception = exception_of(kernel, tracee->tgid);
 
         if (!exception) {
@@ -135,7 +135,7 @@ int ptrace_exception_set(Kernel *kernel, const HostTask *tracee, const HostTask 
         return 0;
 }
 
-void ptrace_exception_clear(Kernel *kernel, const HostTask *tracee) {
+void ptrace_exception_clear(Kernel *kernel, const HostPeer *tracee) {
         PtraceException *exception = exception_of(kernel, tracee->tgid);
 
         if (exception)

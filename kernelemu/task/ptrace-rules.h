@@ -40,10 +40,10 @@ void ptrace_rules_init(PtraceRules *rules, PtraceScope scope);
 void ptrace_rules_done(PtraceRules *rules);
 
 /* Whether the tracer may attach to the tracee, read its memory, take its files: 0 or -EPERM. */
-int ptrace_may_attach(Kernel *kernel, const HostTask *tracer, const HostTask *tracee);
+int ptrace_may_attach(Kernel *kernel, const HostPeer *tracer, const HostPeer *tracee);
 /* Whether a child of parent may ask to be traced by it: 0 or -EPERM. */
-int ptrace_may_traceme(Kernel *kernel, const HostTask *parent);
+int ptrace_may_traceme(Kernel *kernel, const HostPeer *parent);
 
 /* Replaces the exception of a tracee; tracer NULL: anyone. 0 or -ENOMEM. */
-int ptrace_exception_set(Kernel *kernel, const HostTask *tracee, const HostTask *tracer);
-void ptrace_exception_clear(Kernel *kernel, const HostTask *tracee);
+int ptrace_exception_set(Kernel *kernel, const HostPeer *tracee, const HostPeer *tracer);
+void ptrace_exception_clear(Kernel *kernel, const HostPeer *tracee);

@@ -20,7 +20,7 @@
 
 /* A task of the sandbox, or one outside. It counts what it is sent. */
 typedef struct FakeTask {
-        HostTask info;
+        HostPeer info;
         bool outside;
         unsigned n_signals;
         int last_signo;
@@ -97,7 +97,7 @@ static int fake_task_find(Host *host, const Call *call, GuestPid pid, HostTid *r
         return -ESRCH;
 }
 
-static int fake_task_info(Host *host, HostTid tid, HostTask *ret) {
+static int fake_task_info(Host *host, HostTid tid, HostPeer *ret) {
         const FakeTask *task = fake_task(fake_of(host), tid);
 
         if (!task)

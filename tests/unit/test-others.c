@@ -347,7 +347,7 @@ static void test_exceptions(void) {
         /* One process after the other, each with a number of its own, as a guest that forks all the time. */
         for (int i = 0; i < 20000; i++) {
                 fake_task(&fake, 1000)->info.start++;
-                fake.tasks[2].info = (HostTask) { .tid = 2000 + i, .tgid = 2000 + i, .parent = 1000, .group = 1000 };
+                fake.tasks[2].info = (HostPeer) { .tid = 2000 + i, .tgid = 2000 + i, .parent = 1000, .group = 1000 };
                 if (set_ptracer(kernel, 2000 + i, -1).kind == VERDICT_VALUE)
                         n++;
         }
