@@ -15,11 +15,11 @@
 #define GUEST_BASE UINT64_C(0x10000)
 #define GUEST_SIZE (UINT64_C(64) * 1024)
 #define FAKE_TID 1000
-#define FAKE_TASKS_MAX 16U
+#define FAKE_PEERS_MAX 16U
 #define FAKE_UTS_INODE UINT64_C(4026531838)
 
 /* A task of the sandbox, or one outside. It counts what it is sent. */
-typedef struct FakeTask {
+typedef struct FakePeer {
         HostPeer info;
         bool outside;
         unsigned n_signals;
@@ -28,7 +28,7 @@ typedef struct FakeTask {
         int32_t last_code;
         int error;           /* of the next signal with a siginfo */
         int32_t nice, ioprio;
-} FakeTask;
+} FakePeer;
 
 typedef struct FakeHost {
         Host host; /* first */
@@ -43,8 +43,8 @@ typedef struct FakeHost {
         unsigned n_answers;
         Verdict last_answer;
         uint64_t last_cookie;
-        FakeTask tasks[FAKE_TASKS_MAX];
-        unsigned n_tasks;
+        FakePeer peers[FAKE_PEERS_MAX];
+        unsigned n_peers;
         unsigned n_looks;       /* at all tasks */
         unsigned n_late;        /* tasks at the end of the table that are born after the first look */
         int pidfds[4];          /* the tid behind pidfd i; 0: none */
@@ -79,16 +79,16 @@ static int fake_write(Host *host, const Call *call, GuestAddr address, const voi
         return 0;
 }
 
-static FakeTask *fake_task(FakeHost *fake, HostTid tid) {
-        for (unsigned i = 0; i < fake->n_tasks; i++)
-                if (fake->tasks[i].info.tid == tid)
-                        return &fake->tasks[i];
+static FakePeer *fake_peer(FakeHost *fake, HostTid tid) {
+        for (unsigned i = 0; i < fake->n_peers; i++)
+                if (fake->peers[i].info.tid == tid)
+                        return &fake->peers[i];
         return NULL;
 }
 
 /* Numbers inside are those outside, but for 1, the first task. */
 static int fake_task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
-        const FakeTask *task = fake_task(fake_of(host), pid);
+        const FakePeer *task = fake_peer(fake_of(host), pid);
 
         if (pid == 0 || pid == 1 || (task && !task->outside)) {
                 *ret = pid == 0 ? call->tid : pid == 1 ? FAKE_TID : pid;
@@ -98,7 +98,7 @@ static int fake_task_find(Host *host, const Call *call, GuestPid pid, HostTid *r
 }
 
 static int fake_task_info(Host *host, HostTid tid, HostPeer *ret) {
-        const FakeTask *task = fake_task(fake_of(host), tid);
+        const FakePeer *task = fake_peer(fake_of(host), tid);
 
         if (!task)
                 return -ESRCH;
@@ -109,10 +109,10 @@ static int fake_task_info(Host *host, HostTid tid, HostPeer *ret) {
 static int fake_task_for_each(Host *host, bool threads, int (*function)(HostTid tid, void *userdata),
                               void *userdata) {
         FakeHost *fake = fake_of(host);
-        unsigned n = fake->n_tasks - (fake->n_looks++ == 0 ? fake->n_late : 0);
+        unsigned n = fake->n_peers - (fake->n_looks++ == 0 ? fake->n_late : 0);
 
         for (unsigned i = 0; i < n; i++) {
-                const FakeTask *task = &fake->tasks[i];
+                const FakePeer *task = &fake->peers[i];
                 int r;
 
                 if (task->outside || (!threads && task->info.tid != task->info.tgid))
@@ -125,7 +125,7 @@ static int fake_task_for_each(Host *host, bool threads, int (*function)(HostTid 
 }
 
 static int fake_task_signal(Host *host, HostTid tid, HostSignalTarget target, int signo, const AbiSiginfo *info) {
-        FakeTask *task = fake_task(fake_of(host), tid);
+        FakePeer *task = fake_peer(fake_of(host), tid);
 
         if (!task || task->outside)
                 return -ESRCH;
@@ -144,7 +144,7 @@ static int fake_task_pidfd(Host *host, HostTid tid, uint32_t flags) {
 
 static int64_t fake_task_call(Host *host, HostTid tid, HostTaskCall call, uint64_t argument, const void *in,
                               void *out) {
-        FakeTask *task = fake_task(fake_of(host), tid);
+        FakePeer *task = fake_peer(fake_of(host), tid);
 
         if (!task || task->outside)
                 return -ESRCH;
@@ -184,12 +184,12 @@ static int64_t fake_task_call(Host *host, HostTid tid, HostTaskCall call, uint64
 }
 
 static int fake_pidfd_task(Host *host, const Call *call, int32_t fd, HostTid *ret) {
-        const FakeTask *task;
+        const FakePeer *task;
 
         if (fd < 0 || fd >= (int) ELEMENTSOF(fake_of(host)->pidfds) || fake_of(host)->pidfds[fd] == 0)
                 return -EBADF;
         *ret = fake_of(host)->pidfds[fd];
-        task = fake_task(fake_of(host), *ret);
+        task = fake_peer(fake_of(host), *ret);
         return !task || task->outside ? -ESRCH : 0;
 }
 
@@ -206,11 +206,11 @@ static bool fake_has_ptrace_scope(Host *host) {
 }
 
 /* A new process, or a thread of the process tgid. */
-__attribute__((unused)) static FakeTask *fake_task_add(FakeHost *fake, HostTid tid, HostTid tgid, HostTid parent,
+__attribute__((unused)) static FakePeer *fake_peer_add(FakeHost *fake, HostTid tid, HostTid tgid, HostTid parent,
                                                        HostTid group) {
-        FakeTask *task = &fake->tasks[fake->n_tasks++];
+        FakePeer *task = &fake->peers[fake->n_peers++];
 
-        *task = (FakeTask) {
+        *task = (FakePeer) {
                 .info = {
                         .tid = tid, .tgid = tgid, .parent = parent, .group = group, .start = (uint64_t) tgid * 7,
                         .uid = 1000,
@@ -325,7 +325,7 @@ static Kernel *fake_kernel(FakeHost *fake) {
                 .uts_inode = FAKE_UTS_INODE,
                 .end_status = -1,
         };
-        fake_task_add(fake, FAKE_TID, FAKE_TID, 1, FAKE_TID);
+        fake_peer_add(fake, FAKE_TID, FAKE_TID, 1, FAKE_TID);
         if (cpuset_parse("0-3", &fake->affinity) < 0 || cpuset_parse("0-2", &config.cpus) < 0 ||
             kernel_new(&config, &fake->host, &kernel) < 0)
                 abort();

@@ -22,11 +22,11 @@
 static Kernel *kernel_with_tasks(FakeHost *fake) {
         Kernel *kernel = fake_kernel(fake);
 
-        fake_task_add(fake, 1001, 1000, 1, 1000);
-        fake_task_add(fake, 1010, 1010, 1000, 1010);
-        fake_task_add(fake, 1020, 1020, 1010, 1010);
-        fake_task_add(fake, 1030, 1030, 1000, 1000);
-        fake_task_add(fake, 500, 500, 1, 1000)->outside = true;
+        fake_peer_add(fake, 1001, 1000, 1, 1000);
+        fake_peer_add(fake, 1010, 1010, 1000, 1010);
+        fake_peer_add(fake, 1020, 1020, 1010, 1010);
+        fake_peer_add(fake, 1030, 1030, 1000, 1000);
+        fake_peer_add(fake, 500, 500, 1, 1000)->outside = true;
         kernel->emulated_capabilities = 0;
         return kernel;
 }
@@ -40,7 +40,7 @@ static Kernel *kernel_with_tasks(FakeHost *fake) {
                 Verdict v_ = (verdict);                                                 \
                 is_int(v_.kind == VERDICT_VALUE ? v_.value : -1, 0, __VA_ARGS__);       \
         } while (0)
-#define SENT(pid) fake_task(&fake, pid)->n_signals
+#define SENT(pid) fake_peer(&fake, pid)->n_signals
 
 static void test_kill(void) {
         FakeHost fake;
@@ -53,8 +53,8 @@ static void test_kill(void) {
         is_int(SENT(1000), 1, "which gets it");
         SUCCEEDS(fake_call(kernel, "kill", 1010, SIGTERM, 0), "to another");
         is_int(SENT(1010), 1, "it is sent");
-        is_int(fake_task(&fake, 1010)->last_sender, 1000, "in the sender's name");
-        is_int(fake_task(&fake, 1010)->last_code, SI_QUEUE, "with the code that may say so");
+        is_int(fake_peer(&fake, 1010)->last_sender, 1000, "in the sender's name");
+        is_int(fake_peer(&fake, 1010)->last_code, SI_QUEUE, "with the code that may say so");
         FAILS(fake_call(kernel, "kill", 500, SIGTERM, 0), ESRCH, "who is outside is not there");
         FAILS(fake_call(kernel, "kill", 500, 99, 0), ESRCH, "whatever the signal");
         FAILS(fake_call(kernel, "kill", 1010, 99, 0), EINVAL, "no such signal");
@@ -62,9 +62,9 @@ static void test_kill(void) {
         SUCCEEDS(fake_call(kernel, "kill", 1010, 0, 0), "0 asks");
         FAILS(fake_call(kernel, "kill", (uint64_t) INT32_MIN, SIGTERM, 0), ESRCH, "the least number");
 
-        fake_task(&fake, 1030)->error = -EAGAIN;
+        fake_peer(&fake, 1030)->error = -EAGAIN;
         SUCCEEDS(fake_call(kernel, "kill", 1030, SIGRTMIN, 0), "when the queue is full");
-        is_int(fake_task(&fake, 1030)->last_sender, 0, "it is sent without a siginfo");
+        is_int(fake_peer(&fake, 1030)->last_sender, 0, "it is sent without a siginfo");
         kernel_free(kernel);
 }
 
@@ -81,7 +81,7 @@ static void test_kill_many(void) {
         FAILS(fake_call(kernel, "kill", (uint64_t) -1010, 99, 0), EINVAL, "no such signal");
         FAILS(fake_call(kernel, "kill", (uint64_t) -77, 99, 0), ESRCH, "no such signal to no such group");
 
-        fake_task_add(&fake, 1040, 1040, 1010, 1010);
+        fake_peer_add(&fake, 1040, 1040, 1010, 1010);
         fake.n_looks = 0;
         fake.n_late = 1;
         SUCCEEDS(fake_call(kernel, "kill", (uint64_t) -1, SIGUSR2, 0), "to all");
@@ -90,7 +90,7 @@ static void test_kill_many(void) {
         is_int(SENT(500), 0, "nobody outside");
         FAILS(fake_call(kernel, "kill", (uint64_t) -1, 99, 0), EINVAL, "no such signal");
 
-        fake_task(&fake, 1010)->error = -EPERM;
+        fake_peer(&fake, 1010)->error = -EPERM;
         SUCCEEDS(fake_call(kernel, "kill", (uint64_t) -1010, SIGUSR1, 0), "one of a group that fails does no harm");
         kernel_free(kernel);
 
@@ -127,7 +127,7 @@ static void test_sigqueue(void) {
 
         *info = (AbiSiginfo) { .code = SI_QUEUE, .pid = 42 };
         SUCCEEDS(fake_call(kernel, "rt_sigqueueinfo", 1010, SIGRTMIN, GUEST_BASE), "a siginfo of one's own");
-        is_int(fake_task(&fake, 1010)->last_sender, 42, "arrives as it is");
+        is_int(fake_peer(&fake, 1010)->last_sender, 42, "arrives as it is");
         SUCCEEDS(fake_call4(kernel, FAKE_TID, "rt_tgsigqueueinfo", 1010, 1010, SIGRTMIN, GUEST_BASE), "to a thread");
         info->code = SI_USER;
         FAILS(fake_call(kernel, "rt_sigqueueinfo", 1010, SIGRTMIN, GUEST_BASE), EPERM, "SI_USER is a lie");
@@ -159,7 +159,7 @@ static void test_pidfds(void) {
         FAILS(fake_call(kernel, "pidfd_open", 1010, 1, 0), EINVAL, "with a strange flag");
 
         SUCCEEDS(fake_call(kernel, "pidfd_send_signal", 1, SIGUSR1, 0), "a signal by pidfd");
-        is_int(fake_task(&fake, 1010)->last_sender, 1000, "names its sender");
+        is_int(fake_peer(&fake, 1010)->last_sender, 1000, "names its sender");
         FAILS(fake_call(kernel, "pidfd_send_signal", 2, SIGUSR1, 0), ESRCH, "by one of an outsider's");
         FAILS(fake_call(kernel, "pidfd_send_signal", 3, SIGUSR1, 0), EBADF, "by none");
         FAILS(fake_call4(kernel, FAKE_TID, "pidfd_send_signal", 1, SIGUSR1, 0, 8), EINVAL, "a strange flag");
@@ -186,7 +186,7 @@ static void test_priority(void) {
         FakeHost fake;
         Kernel *kernel = kernel_with_tasks(&fake);
 
-        fake_task(&fake, 1020)->nice = 5;
+        fake_peer(&fake, 1020)->nice = 5;
         is_int(fake_call(kernel, "getpriority", PRIO_PROCESS, 1020, 0).value, 15, "getpriority");
         FAILS(fake_call(kernel, "getpriority", PRIO_PROCESS, 500, 0), ESRCH, "outside");
         FAILS(fake_call(kernel, "getpriority", 3, 0, 0), EINVAL, "of what?");
@@ -196,12 +196,12 @@ static void test_priority(void) {
         FAILS(fake_call(kernel, "getpriority", PRIO_PGRP, 77, 0), ESRCH, "of no group");
         FAILS(fake_call(kernel, "getpriority", PRIO_PGRP, (uint64_t) -1, 0), ESRCH, "of a strange group");
         FAILS(fake_call(kernel, "setpriority", PRIO_PGRP, 1010, 3), EACCES, "one cannot");
-        is_int(fake_task(&fake, 1010)->nice, 3, "the other is set");
+        is_int(fake_peer(&fake, 1010)->nice, 3, "the other is set");
         SUCCEEDS(fake_call(kernel, "setpriority", PRIO_PGRP, 0, 7), "the own group");
-        ok(fake_task(&fake, 1001)->nice == 7 && fake_task(&fake, 1030)->nice == 7, "with its threads");
-        is_int(fake_task(&fake, 500)->nice, 0, "without who is outside");
+        ok(fake_peer(&fake, 1001)->nice == 7 && fake_peer(&fake, 1030)->nice == 7, "with its threads");
+        is_int(fake_peer(&fake, 500)->nice, 0, "without who is outside");
         SUCCEEDS(fake_call(kernel, "ioprio_set", 2, 1010, 0x4005), "ioprio_set");
-        fake_task(&fake, 1020)->ioprio = 0x4003;
+        fake_peer(&fake, 1020)->ioprio = 0x4003;
         is_int(fake_call(kernel, "ioprio_get", 2, 1010, 0).value, 0x4003, "ioprio_get: the best");
         FAILS(fake_call(kernel, "ioprio_get", 0, 0, 0), EINVAL, "of what?");
         FAILS(fake_call(kernel, "ioprio_get", 1, 500, 0), ESRCH, "outside");
@@ -296,20 +296,20 @@ static void test_ptrace(void) {
         CONTINUES(fake_call4(kernel, 1010, "ptrace", PTRACE_TRACEME, 0, 0, 0), "TRACEME");
         FAILS(read_memory(kernel, 1030, 1010, 1), EPERM, "memory likewise");
         CONTINUES(read_memory(kernel, 1030, 1010, 0), "none of it is nothing");
-        fake_task(&fake, 1010)->info.tracer = 1030;
+        fake_peer(&fake, 1010)->info.tracer = 1030;
         CONTINUES(attach(kernel, 1030, 1010), "who traces already");
-        fake_task(&fake, 1010)->info.tracer = 0;
+        fake_peer(&fake, 1010)->info.tracer = 0;
 
         SUCCEEDS(set_ptracer(kernel, 1010, 1030), "PR_SET_PTRACER");
         CONTINUES(attach(kernel, 1030, 1010), "the exception");
-        fake_task_add(&fake, 1050, 1050, 1030, 1000);
+        fake_peer_add(&fake, 1050, 1050, 1030, 1000);
         CONTINUES(attach(kernel, 1050, 1010), "its descendants");
         FAILS(attach(kernel, 1020, 1010), EPERM, "no other");
         FAILS(attach(kernel, 1030, 1020), EPERM, "no descendant of the tracee");
-        fake_task(&fake, 1030)->info.start++;
+        fake_peer(&fake, 1030)->info.start++;
         FAILS(attach(kernel, 1030, 1010), EPERM, "nor who got the exception's number");
-        fake_task(&fake, 1030)->info.start--;
-        fake_task(&fake, 1010)->info.start++;
+        fake_peer(&fake, 1030)->info.start--;
+        fake_peer(&fake, 1010)->info.start++;
         FAILS(attach(kernel, 1030, 1010), EPERM, "nor to who got the tracee's");
         SUCCEEDS(set_ptracer(kernel, 1010, -1), "anyone");
         is_int(kernel->ptrace.n_exceptions, 1, "instead of the other");
@@ -328,7 +328,7 @@ static void test_ptrace(void) {
         FAILS(attach(kernel, 1000, 1010), EPERM, "nor do ancestors");
         FAILS(fake_call4(kernel, 1010, "ptrace", PTRACE_TRACEME, 0, 0, 0), EPERM, "nor a parent without capability");
         CONTINUES(read_memory(kernel, 1001, 1000, 1), "the own memory is one's own");
-        fake_task(&fake, 1000)->info.capabilities = UINT64_C(1) << CAP_SYS_PTRACE;
+        fake_peer(&fake, 1000)->info.capabilities = UINT64_C(1) << CAP_SYS_PTRACE;
         CONTINUES(attach(kernel, 1000, 1010), "with the capability");
         CONTINUES(fake_call4(kernel, 1010, "ptrace", PTRACE_TRACEME, 0, 0, 0), "TRACEME with the parent's");
         kernel->ptrace.scope = PTRACE_SCOPE_NONE;
@@ -346,8 +346,8 @@ static void test_exceptions(void) {
 
         /* One process after the other, each with a number of its own, as a guest that forks all the time. */
         for (int i = 0; i < 20000; i++) {
-                fake_task(&fake, 1000)->info.start++;
-                fake.tasks[2].info = (HostPeer) { .tid = 2000 + i, .tgid = 2000 + i, .parent = 1000, .group = 1000 };
+                fake_peer(&fake, 1000)->info.start++;
+                fake.peers[2].info = (HostPeer) { .tid = 2000 + i, .tgid = 2000 + i, .parent = 1000, .group = 1000 };
                 if (set_ptracer(kernel, 2000 + i, -1).kind == VERDICT_VALUE)
                         n++;
         }
