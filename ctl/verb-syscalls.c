@@ -22,6 +22,7 @@ enum {
 /* The conditions as the table has them: with the names of the flags, which syscall_table has lost. */
 #define IS(argument, value) "argument " #argument " is " #value
 #define IS32(argument, value) "argument " #argument " is " #value
+#define ISNT32(argument, value) "argument " #argument " is not " #value
 #define HAS(argument, value) "argument " #argument " has any of " #value
 #define W1(a) a
 #define W2(a, b) a ", or " b
@@ -31,6 +32,7 @@ enum {
 #define NATIVE_UNLESS(name, family, when, args, note) [SYSCALL_ID_##name] = when,
 #define EMULATED(name, family, args, note)
 #define MEDIATED(name, family, feature, args, note)
+#define MEDIATED_WHEN(name, family, feature, when, args, note) [SYSCALL_ID_##name] = when,
 #define REFUSED(name, family, error, args, note)
 #define REFUSED_WHEN(name, family, error, when, args, note) [SYSCALL_ID_##name] = when,
 #define DENIED_WHEN(name, family, error, when, args, note) [SYSCALL_ID_##name] = when,
@@ -141,7 +143,10 @@ const char *syscall_class_explain(const SyscallRow *row) {
         case SYSCALL_EMULATED:
                 return "the emulated kernel answers";
         case SYSCALL_MEDIATED:
-                return "the emulated kernel answers when the profile has the feature, else the host kernel";
+                return conditional ? "with the feature in the profile the emulated kernel answers the calls below, the "
+                                     "host kernel others" :
+                                     "the emulated kernel answers when the profile has the feature, else the host "
+                                     "kernel";
         case SYSCALL_REFUSED:
                 return conditional ?
                                "the calls below fail with this error and an event, the host kernel answers others" :

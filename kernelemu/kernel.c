@@ -34,6 +34,8 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
         set_name(kernel->version, config->version);
         set_name(kernel->machine, config->machine);
         kernel->emulated_capabilities = config->emulated_capabilities;
+        kernel->features = config->features;
+        ptrace_rules_init(&kernel->ptrace, config->ptrace_scope);
         kernel->cpus = config->cpus;
         kernel->cpu_mask_size = config->cpu_mask_size;
         kernel->cpu_ids = config->cpu_ids;
@@ -73,6 +75,7 @@ Kernel *kernel_free(Kernel *kernel) {
         }
         task_table_done(&kernel->tasks);
         uts_table_done(&kernel->uts);
+        ptrace_rules_done(&kernel->ptrace);
         kernel_log_done(&kernel->log);
         free(kernel);
         return NULL;
@@ -86,7 +89,7 @@ void kernel_boot(Kernel *kernel, uint64_t uts_inode) {
         kernel->first_uts->inode = uts_inode;
 
         for (SyscallId id = 0; id < _SYSCALL_ID_MAX; id++)
-                if (syscall_row_is_ours(&syscall_table[id], 0))
+                if (syscall_row_is_ours(&syscall_table[id], kernel->features))
                         ours++;
 
         cpuset_format(&kernel->cpus, cpus, sizeof(cpus));

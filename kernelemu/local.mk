@@ -15,12 +15,17 @@ libkernelemu_a_SOURCES = \
 	kernelemu/record.c \
 	kernelemu/record.h \
 	kernelemu/statistics.h \
+	kernelemu/sys/caller.h \
 	kernelemu/sys/image.c \
+	kernelemu/sys/pid.c \
+	kernelemu/sys/priority.c \
 	kernelemu/sys/process.c \
 	kernelemu/sys/reboot.c \
 	kernelemu/sys/sched.c \
+	kernelemu/sys/signal.c \
 	kernelemu/sys/sysinfo.c \
 	kernelemu/sys/syslog.c \
+	kernelemu/sys/trace.c \
 	kernelemu/sys/utsname.c \
 	kernelemu/syscall.c \
 	kernelemu/syscall.h \
@@ -30,6 +35,8 @@ libkernelemu_a_SOURCES = \
 	kernelemu/task/pid-namespace.h \
 	kernelemu/task/process-group.c \
 	kernelemu/task/process-group.h \
+	kernelemu/task/ptrace-rules.c \
+	kernelemu/task/ptrace-rules.h \
 	kernelemu/task/task-record.c \
 	kernelemu/task/task-table.c \
 	kernelemu/task/task-table.h \

@@ -8,6 +8,7 @@ libcommon_a_SOURCES = \
 	daemon/common/launch-protocol.h \
 	daemon/common/log.c \
 	daemon/common/log.h \
+	daemon/common/profile-features.h \
 	daemon/common/profile-internal.h \
 	daemon/common/profile-load.c \
 	daemon/common/profile-locate.c \

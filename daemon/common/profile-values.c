@@ -564,6 +564,11 @@ void read_pid(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, 
         reader->profile->pid_host = i == 1;
 }
 
+void read_ptrace_scope(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                       void *target) {
+        read_integer(reader, path, key, value, 0, PROFILE_PTRACE_SCOPE_MAX, &reader->profile->ptrace_scope);
+}
+
 void read_network(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
                   void *target) {
         static const char *const words[] = {

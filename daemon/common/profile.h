@@ -64,6 +64,7 @@ typedef struct Profile {
         int namespaces; /* CLONE_NEW* the sandbox gets of its own, after "pid" and "network" are applied */
         bool pid_host;
         bool init; /* sentry-init is the first process, not the program */
+        unsigned ptrace_scope; /* 0-3, as in Yama */
         ProfileNetwork network;
         char *kernel_release, *kernel_version; /* or NULL: the host's */
         char *cpus; /* list as in cpuset(7) ("0-3,5"), or NULL */

@@ -32,7 +32,11 @@ static const char *const allowed[] = {
         "readlinkat", "access", "faccessat", "faccessat2",
         /* the sandbox */
         "ioctl", "process_vm_readv", "process_vm_writev", "ptrace", "wait4", "waitid", "kill", "tgkill",
-        "pidfd_open", "pidfd_send_signal", "rt_tgsigqueueinfo", "kcmp", "sched_getaffinity", "sched_setaffinity",
+        "pidfd_open", "pidfd_send_signal", "kcmp", "sched_getaffinity", "sched_setaffinity",
+        /* on behalf of its tasks */
+        "pidfd_getfd", "rt_tgsigqueueinfo", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
+        "sched_getscheduler", "sched_setscheduler", "sched_getparam", "sched_setparam", "sched_getattr", "sched_setattr",
+        "sched_rr_get_interval",
         /* what sanitizers and malloc of other libcs use */
         "sched_yield", "prctl", "arch_prctl", "getcwd", "mincore",
 };

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "host-behalf.h"
 #include "host-tasks.h"
 #include "launch-protocol.h"
 #include "log.h"
@@ -257,6 +258,14 @@ static const HostOps host_seccomp_ops = {
         .birth_mark = host_birth_mark,
         .image_of = host_image_of,
         .image_is = host_image_is,
+        .task_info = host_task_info,
+        .task_for_each = host_task_for_each,
+        .task_signal = host_task_signal,
+        .task_pidfd = host_task_pidfd,
+        .task_call = host_task_call,
+        .pidfd_task = host_pidfd_task,
+        .pidfd_signal = host_pidfd_signal,
+        .has_ptrace_scope = host_has_ptrace_scope,
         .system_info = system_info,
         .now = now,
         .event = host_event,

@@ -7,6 +7,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/exec-methods.c \
 	daemon/kernel/freezer.c \
 	daemon/kernel/freezer.h \
+	daemon/kernel/host-behalf.c \
+	daemon/kernel/host-behalf.h \
 	daemon/kernel/host-seccomp.c \
 	daemon/kernel/host-seccomp.h \
 	daemon/kernel/host-tasks.c \

@@ -13,6 +13,7 @@
 
 #include "bus-util.h"
 #include "log.h"
+#include "profile-features.h"
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
@@ -39,6 +40,8 @@ static int kernel_of_profile(Sentry *sentry) {
                 .hostname = profile->hostname,
                 .domainname = profile->domainname,
                 .emulated_capabilities = profile->emulated_capabilities,
+                .features = profile_features(profile),
+                .ptrace_scope = (PtraceScope) profile->ptrace_scope,
                 .log_size = profile->log_size,
                 .version_string = PACKAGE_VERSION,
         };

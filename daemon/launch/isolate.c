@@ -384,19 +384,10 @@ int isolate_scope(const Profile *profile, LaunchFailure *failure) {
         if (!profile->pid_host && profile->network != PROFILE_NETWORK_HOST)
                 return 0;
 
+        /* A second wall only: sentry-kernel keeps signals inside, and the host's network is what was asked for. */
         abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
-        if (abi < LANDLOCK_ABI_SCOPES) {
-                if (!profile->pid_host)
-                        return 0; /* sockets are a second wall only: host network is what was asked for */
-                return failure_set(failure, 0,
-                                   abi < 0 && errno == EOPNOTSUPP
-                                                   ? "Landlock is built in but off: boot with \"landlock\" in lsm=, "
-                                                     "or use \"pid\": \"private\"."
-                                                   : "It takes Linux 6.12 with Landlock: update, or use \"pid\": "
-                                                     "\"private\".",
-                                   "\"pid\": \"host\" needs Landlock to keep signals inside the sandbox, and this "
-                                   "kernel's cannot");
-        }
+        if (abi < LANDLOCK_ABI_SCOPES)
+                return 0;
 
         if (profile->pid_host)
                 ruleset.scoped |= LANDLOCK_SCOPE_SIGNALS;

@@ -20,6 +20,7 @@
 #include "filter.h"
 #include "isolate.h"
 #include "launch.h"
+#include "profile-features.h"
 #include "program.h"
 #include "syscall.h"
 #include "util.h"
@@ -66,10 +67,6 @@ static void launch_done(Launch *launch) {
                 (void) sigaction(SIGCHLD, &launch->old_child_action, NULL);
                 (void) sigprocmask(SIG_SETMASK, &launch->old_mask, NULL);
         }
-}
-
-static uint32_t profile_features(const Profile *profile) {
-        return profile->pid_host ? 1U << SYSCALL_FEATURE_PID_HOST : 0;
 }
 
 static int close_on_exec(int fd) {
