@@ -36,6 +36,7 @@ live_tests = \
 	tests/live/profiles.sh \
 	tests/live/shell.sh \
 	tests/live/signal.sh \
+	tests/live/pause.sh \
 	tests/live/programs.sh \
 	tests/live/init.sh \
 	tests/live/isolation.sh \

@@ -11,12 +11,12 @@ AT_ONCE=30
 # Everything that a sandbox could leave behind on the host. Other tests run at the same time, with sandboxes of
 # their own: only what bears this test's directory or runtime directory counts, and what grows.
 mounts() { grep -cF "$TESTDIR" /proc/self/mountinfo; }
-cgroups() { find /sys/fs/cgroup -maxdepth 8 -type d -name '*sentry*' 2>/dev/null | sort; }
 sockets() { grep -cF "$TESTDIR" /proc/net/unix; }
 tmp() { find /tmp -maxdepth 1 -newer "$TESTDIR/start" ! -path "$TESTDIR" ! -path /tmp ! -name 'sentryd-test.*' ! -name 'sentryd-bench.*' \
         \( -iname '*sentry*' -o -iname '*sandbox*' \) | sort; }
 
 sequence() {
+        enter_cgroup
         local w=$WHO wrong=0 i rc before_mounts before_cgroups
         local dir
         dir=$(runtime)
@@ -37,6 +37,7 @@ sequence() {
 }
 
 at_once() {
+        enter_cgroup
         local w=$WHO i pids=() wrong=0 before_mounts before_cgroups
         local dir
         dir=$(runtime)
@@ -76,6 +77,7 @@ nothing_left() { # WHAT RUNTIME-DIRECTORY MOUNTS CGROUPS
 }
 
 mkdir "$TESTDIR/signal"
+own_cgroup || diag "$REASON"
 each_user sequence
 each_user at_once
 done_testing
