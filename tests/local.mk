@@ -43,6 +43,7 @@ live_tests = \
 	tests/live/forkstorm.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
+	tests/live/wait.sh \
 	tests/live/terminal.sh
 
 bus_tests = tests/bus/bus.sh
