@@ -41,6 +41,7 @@ live_tests = \
 	tests/live/profiles.sh \
 	tests/live/shell.sh \
 	tests/live/signal.sh \
+	tests/live/pause.sh \
 	tests/live/programs.sh \
 	tests/live/init.sh \
 	tests/live/isolation.sh \
@@ -50,6 +51,7 @@ live_tests = \
 	tests/live/events.sh \
 	tests/live/stuck.sh \
 	tests/live/trace.sh \
+	tests/live/wait.sh \
 	tests/live/terminal.sh
 
 bus_tests = tests/bus/bus.sh

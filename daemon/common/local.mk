@@ -5,6 +5,8 @@ libcommon_a_SOURCES = \
 	daemon/common/bus-tasks.h \
 	daemon/common/bus-util.c \
 	daemon/common/bus-util.h \
+	daemon/common/cgroup-path.c \
+	daemon/common/cgroup-path.h \
 	daemon/common/launch-protocol.h \
 	daemon/common/log.c \
 	daemon/common/log.h \

@@ -57,6 +57,8 @@ static const SchemaKey sentry_keys[] = {
         { .name = "cpus", .types = SCHEMA_INTEGER | SCHEMA_STRING, .read = read_cpus,
           .allowed = "a number of CPUs from 1 to 1024 or a list of them such as \"0-3,5\" (0 to 1023)" },
         { .name = "pid", .types = SCHEMA_STRING, .allowed = "\"private\" or \"host\"", .read = read_pid },
+        { .name = "freezer", .types = SCHEMA_STRING, .allowed = "\"auto\", \"cgroup\" or \"ptrace\"",
+          .read = read_freezer },
         { .name = "init", .types = SCHEMA_BOOLEAN, .allowed = "true or false",
           .read = read_boolean, .offset = offsetof(Profile, init) },
         { .name = "ptraceScope", .types = SCHEMA_INTEGER, .allowed = "a number from 0 to 3",

@@ -569,6 +569,19 @@ void read_ptrace_scope(ProfileReader *reader, const KeyPath *path, const SchemaK
         read_integer(reader, path, key, value, 0, PROFILE_PTRACE_SCOPE_MAX, &reader->profile->ptrace_scope);
 }
 
+void read_freezer(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                  void *target) {
+        static const char *const words[_PROFILE_FREEZER_MAX] = {
+                [PROFILE_FREEZER_AUTO] = "auto",
+                [PROFILE_FREEZER_CGROUP] = "cgroup",
+                [PROFILE_FREEZER_PTRACE] = "ptrace",
+        };
+
+        int i = read_word(reader, path, words, ELEMENTSOF(words), value);
+        if (i >= 0)
+                reader->profile->freezer = (ProfileFreezer) i;
+}
+
 void read_network(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
                   void *target) {
         static const char *const words[] = {

@@ -46,6 +46,13 @@ typedef enum ProfileNetwork {
         _PROFILE_NETWORK_MAX,
 } ProfileNetwork;
 
+typedef enum ProfileFreezer {
+        PROFILE_FREEZER_AUTO,   /* the control group if there is one to be had, else ptrace */
+        PROFILE_FREEZER_CGROUP,
+        PROFILE_FREEZER_PTRACE,
+        _PROFILE_FREEZER_MAX,
+} ProfileFreezer;
+
 /* A profile, resolved (extends and overrides applied) and checked. All fields immutable after parsing. */
 typedef struct Profile {
         char *hostname, *domainname;
@@ -66,6 +73,7 @@ typedef struct Profile {
         bool init; /* sentry-init is the first process, not the program */
         unsigned ptrace_scope; /* 0-3, as in Yama */
         ProfileNetwork network;
+        ProfileFreezer freezer;
         char *kernel_release, *kernel_version; /* or NULL: the host's */
         char *cpus; /* list as in cpuset(7) ("0-3,5"), or NULL */
         unsigned n_cpus; /* > 0: the first so many of the allowed ones; cpus is NULL then */

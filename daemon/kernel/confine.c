@@ -30,6 +30,8 @@ static const char *const allowed[] = {
         /* /proc of the sandbox */
         "openat", "open", "stat", "lstat", "fstat", "newfstatat", "statx", "fstatfs", "getdents64", "readlink",
         "readlinkat", "access", "faccessat", "faccessat2",
+        /* the control group of a sandbox whose launcher died */
+        "unlinkat",
         /* the sandbox */
         "ioctl", "process_vm_readv", "process_vm_writev", "ptrace", "wait4", "waitid", "kill", "tgkill",
         "pidfd_open", "pidfd_send_signal", "kcmp", "sched_getaffinity", "sched_setaffinity",

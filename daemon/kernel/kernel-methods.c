@@ -191,7 +191,8 @@ int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error
         (void) getrusage(RUSAGE_SELF, &usage);
 
         return sd_bus_reply_method_return(
-                        m, "a{sv}", 13,
+                        m, "a{sv}", 14,
+                        "Freezer", "s", freezer_method(&sentry->freezer)->name,
                         "Calls", "t", n_calls,
                         "CallsUnimplemented", "t", kernel->statistics_unknown.n_calls,
                         "CallsParked", "u", kernel->n_parked,

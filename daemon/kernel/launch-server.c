@@ -3,6 +3,7 @@
 /* The kernel's end of launch sockets; launch-protocol.h has the protocol. */
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -66,6 +67,19 @@ pid_t launch_server_leader(const Sentry *sentry, const char *container) {
                 if (launch->pid != 0 && streq(launch->container, container))
                         leader = launch->pid;
         return leader;
+}
+
+pid_t launch_server_starting(const Sentry *sentry) {
+        const Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link) {
+                struct pollfd dead = { .fd = launch->pidfd, .events = POLLIN };
+
+                if (launch->pid != 0 && !launch->held && poll(&dead, 1, 0) == 0 &&
+                    !host_seccomp_owns(&sentry->host, launch->pid))
+                        return launch->pid;
+        }
+        return 0;
 }
 
 /* A message and what came with it. */
@@ -147,6 +161,32 @@ static pid_t parent_of(pid_t pid) {
         return parent;
 }
 
+/* From the waiting parent, before there is anybody in it. */
+static void on_cgroup(Launch *launch, Received *received) {
+        Sentry *sentry = launch->sentry;
+        int r = -EBADMSG;
+
+        if (launch->is_first && launch->pid == 0 && received->n_fds == 1)
+                r = sandbox_cgroup_announced(&sentry->cgroup, sentry->name, &received->fds[0],
+                                             received->message.value);
+        if (r < 0)
+                log_warning("%s: malformed message about a control group", sentry->name);
+}
+
+static void note_cgroup(Launch *launch, bool inside) {
+        Sentry *sentry = launch->sentry;
+        int r;
+
+        if (launch->is_first && inside) {
+                r = sandbox_cgroup_entered(&sentry->cgroup);
+                if (r < 0)
+                        log_warning("%s: the control group is of no use: %s", sentry->name, strerror(-r));
+        } else if (!inside && sentry->cgroup.fd >= 0) {
+                log_debug("%s: a program could not enter the control group", sentry->name);
+                sentry->cgroup.partial = true;
+        }
+}
+
 static int accept_listener(Launch *launch, Received *received) {
         Sentry *sentry = launch->sentry;
         int r;
@@ -176,10 +216,11 @@ static int accept_listener(Launch *launch, Received *received) {
                         return r;
         }
 
-        r = notifier_add(&sentry->notifier, received->fds[LAUNCH_FD_LISTENER], received->message.value == 1);
+        r = notifier_add(&sentry->notifier, received->fds[LAUNCH_FD_LISTENER], received->message.value & LAUNCH_LISTENER_KILLABLE);
         if (r < 0)
                 return r;
         received->fds[LAUNCH_FD_LISTENER] = -EBADF;
+        note_cgroup(launch, received->message.value & LAUNCH_LISTENER_IN_CGROUP);
         return 0;
 }
 
@@ -255,6 +296,7 @@ static void on_launcher_lost(Launch *launch) {
         Sentry *sentry = launch->sentry;
 
         if (launch->is_first) {
+                sentry->launcher_lost = true;
                 if (launch->pid == 0) {
                         log_debug("%s: the launcher went away before it launched anything", sentry->name);
                         sentry_exited(sentry, 125);
@@ -287,6 +329,8 @@ static int on_launch(sd_event_source *source, int fd, uint32_t revents, void *us
                 on_launcher_lost(launch);
         else if (received.message.type == LAUNCH_LISTENER)
                 on_listener(launch, &received);
+        else if (received.message.type == LAUNCH_CGROUP)
+                on_cgroup(launch, &received);
         else if (received.message.type == LAUNCH_EXITED) {
                 int status = exit_code(received.message.value);
 

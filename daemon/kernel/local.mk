@@ -2,9 +2,13 @@
 
 pkglibexec_PROGRAMS += sentry-kernel
 sentry_kernel_SOURCES = \
+	daemon/kernel/cgroup.c \
+	daemon/kernel/cgroup.h \
 	daemon/kernel/confine.c \
 	daemon/kernel/confine.h \
 	daemon/kernel/exec-methods.c \
+	daemon/kernel/freezer-cgroup.c \
+	daemon/kernel/freezer-ptrace.c \
 	daemon/kernel/freezer.c \
 	daemon/kernel/freezer.h \
 	daemon/kernel/host-behalf.c \

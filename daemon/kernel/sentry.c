@@ -136,6 +136,7 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         host_seccomp_init(&sentry->host, sentry);
         freezer_init(&sentry->freezer, sentry);
         tracer_init(&sentry->tracer, sentry);
+        sandbox_cgroup_init(&sentry->cgroup);
         sentry->init_pidfd = -EBADF;
         sentry->status = -1;
         sentry->name = strdup(name);
@@ -193,6 +194,7 @@ Sentry *sentry_free(Sentry *sentry) {
         host_seccomp_done(&sentry->host);
         sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
         sentry->bus = sd_bus_flush_close_unref(sentry->bus);
+        sandbox_cgroup_done(&sentry->cgroup, sentry->launcher_lost);
         sentry->event = sd_event_unref(sentry->event);
         kernel_free(sentry->kernel);
         profile_free(sentry->profile);
@@ -327,6 +329,8 @@ static int kill_one(pid_t pid, void *userdata) {
  * are killed until there is none. */
 static void kill_all(Sentry *sentry) {
         (void) syscall(SYS_pidfd_send_signal, sentry->init_pidfd, SIGKILL, NULL, 0);
+        if (sentry->cgroup.fd >= 0) /* before Linux 5.14 there is no such file */
+                (void) sandbox_cgroup_write(&sentry->cgroup, "cgroup.kill", "1");
         if (!sentry->profile->pid_host)
                 return;
         for (unsigned round = 0; round < 1000; round++) {

@@ -12,6 +12,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "cgroup.h"
 #include "freezer.h"
 #include "host-seccomp.h"
 #include "kernel.h"
@@ -65,6 +66,8 @@ struct Sentry {
         Notifier notifier;         /* owned by notify.c */
         Freezer freezer;           /* owned by freezer.c */
         Tracer tracer;             /* owned by tracer.c */
+        SandboxCgroup cgroup;      /* owned; launch-server.c fills it in */
+        bool launcher_lost;        /* the first launcher died without a word: its part of tidying up is ours */
 
         LIST_HEAD(, Launch) launches; /* owned by launch-server.c */
         unsigned n_launches;
@@ -131,6 +134,8 @@ int launch_server_start(Sentry *sentry, const char *hold);
 void launch_server_resumed(Sentry *sentry);
 /* Host pid of the program that a container was started with: the oldest that still has its launcher. 0: none. */
 pid_t launch_server_leader(const Sentry *sentry, const char *container);
+/* Host pid of a program that was told to go and has not exec'ed in the sandbox yet, where it is out of reach. 0: none. */
+pid_t launch_server_starting(const Sentry *sentry);
 
 /* kernel-dbus.c */
 int kernel_dbus_add(Sentry *sentry);

@@ -89,9 +89,9 @@ static int open_handles(int root, int ret[static _LAUNCH_FD_MAX], LaunchFailure 
 }
 
 /* From here on no call may be made that the filter of the sandbox notifies: nobody answers it yet. */
-static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_MAX], bool killable, pid_t pid,
+static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_MAX], int32_t flags, pid_t pid,
                      LaunchFailure *failure) {
-        LaunchMessage message = { .version = LAUNCH_PROTOCOL_VERSION, .type = LAUNCH_LISTENER, .value = killable };
+        LaunchMessage message = { .version = LAUNCH_PROTOCOL_VERSION, .type = LAUNCH_LISTENER, .value = flags };
         const size_t fds_size = _LAUNCH_FD_MAX * sizeof(int);
         struct ucred credentials = { .pid = pid, .uid = getuid(), .gid = getgid() };
         union {
@@ -182,7 +182,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         int handles[_LAUNCH_FD_MAX]; /* close-on-exec all, and at a failure this process ends */
         _cleanup_(program_done) Program program = {};
         pid_t pid = getpid();
-        bool killable;
+        bool killable, in_cgroup;
         int r;
 
         /* In the namespaces of others we can be seen from now on, or from the start: none of them may open
@@ -242,10 +242,19 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
             sigprocmask(SIG_SETMASK, &child->signal_mask, NULL) < 0)
                 return failure_set(failure, errno, NULL, "cannot restore the signal mask");
 
+        /* Late: if the sandbox is paused, this is where we stand still from now on. */
+        in_cgroup = cgroup_join(child->cgroup);
+        if (!in_cgroup && request->profile->freezer == PROFILE_FREEZER_CGROUP)
+                return failure_set(failure, errno,
+                                   "Only who may move processes to the nearest group above both can do that.",
+                                   "cannot enter the control group of the sandbox");
+
         r = filter_install(&filter, &handles[LAUNCH_FD_LISTENER], &killable, failure);
         if (r < 0)
                 return r;
-        r = hand_over(child, handles, killable, pid, failure);
+        r = hand_over(child, handles,
+                      (killable ? LAUNCH_LISTENER_KILLABLE : 0) | (in_cgroup ? LAUNCH_LISTENER_IN_CGROUP : 0), pid,
+                      failure);
         if (r < 0)
                 return r;
         /* The listener ends with sentry-kernel only when we do not hold it too. */

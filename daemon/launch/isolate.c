@@ -237,7 +237,7 @@ int isolate_new_child(const Profile *profile, LaunchFailure *failure) {
         return 0;
 }
 
-static int pidfd_to_pid(int pidfd, pid_t *ret) {
+int isolate_pid_of(int pidfd, pid_t *ret) {
         _cleanup_free_ char *text = NULL;
         char path[64];
         const char *line;
@@ -307,7 +307,7 @@ int isolate_join(int init_pidfd, LaunchFailure *failure) {
         int flags = 0, r;
         pid_t pid = 0;
 
-        r = pidfd_to_pid(init_pidfd, &pid);
+        r = isolate_pid_of(init_pidfd, &pid);
         if (r == -ESRCH)
                 return failure_set(failure, 0, NULL, "the sandbox has ended");
         if (r >= 0)
@@ -329,7 +329,7 @@ int isolate_join(int init_pidfd, LaunchFailure *failure) {
         }
 
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-                bool same;
+                bool same = false;
 
                 r = same_namespace(pid, kinds[i].name, &same);
                 if (r == -ENOENT) /* the kernel does not know this kind */

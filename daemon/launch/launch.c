@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "child.h"
 #include "failure.h"
 #include "filter.h"
@@ -46,6 +47,7 @@ typedef struct Launch {
         const LaunchRequest *request;
         LaunchFailure failure;
         char *caller_cwd;                            /* owned */
+        LaunchCgroup cgroup;
         int signal_fd;
         int status_fds[2];                           /* pipe: child writes */
         int init_fd;                                 /* sentry-init, or -EBADF */
@@ -56,6 +58,7 @@ typedef struct Launch {
 } Launch;
 
 static void launch_done(Launch *launch) {
+        cgroup_done(&launch->cgroup);
         free(launch->caller_cwd);
         safe_close(launch->signal_fd);
         safe_close(launch->init_fd);
@@ -159,6 +162,9 @@ static int prepare(Launch *launch) {
                         return r;
         }
 
+        r = cgroup_prepare(request, &launch->cgroup, failure);
+        if (r < 0)
+                return r;
         r = request->init_pidfd >= 0 ? isolate_join(request->init_pidfd, failure)
                                      : isolate_new(request->profile, failure);
         if (r < 0)
@@ -204,6 +210,7 @@ static _Noreturn void run_child(const Launch *launch) {
         LaunchChild child = {
                 .request = launch->request,
                 .caller_cwd = launch->caller_cwd,
+                .cgroup = &launch->cgroup,
                 .status_fd = launch->status_fds[1],
                 .init_fd = launch->init_fd,
                 .filter_fd = launch->filter_fds[0],
@@ -221,6 +228,7 @@ static _Noreturn void run_child(const Launch *launch) {
 int launch_run(const LaunchRequest *request) {
         _cleanup_(launch_done) Launch launch = {
                 .request = request,
+                .cgroup = { .parent_fd = -EBADF, .fd = -EBADF, .procs_fd = -EBADF, .events_fd = -EBADF },
                 .signal_fd = -EBADF,
                 .init_fd = -EBADF,
                 .status_fds = { -EBADF, -EBADF },
@@ -259,6 +267,7 @@ int launch_run(const LaunchRequest *request) {
 
         wait.status_fd = launch.status_fds[0];
         wait.launch_fd = request->launch_fd;
+        wait.cgroup = &launch.cgroup;
         wait.signal_fd = launch.signal_fd;
         wait.is_init = request->init_pidfd < 0 && (request->profile->namespaces & CLONE_NEWPID);
         code = wait_for_program(&wait, &launch.failure);

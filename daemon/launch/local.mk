@@ -2,6 +2,8 @@
 
 noinst_LIBRARIES += liblaunch.a
 liblaunch_a_SOURCES = \
+	daemon/launch/cgroup.c \
+	daemon/launch/cgroup.h \
 	daemon/launch/child.c \
 	daemon/launch/child.h \
 	daemon/launch/failure.c \

@@ -106,6 +106,19 @@ static Disposition disposition(const Waiter *waiter, int sig) {
         return DISPOSITION_DEFAULT;
 }
 
+/* By its control group, or by sentry-kernel as its tracer. */
+static bool is_frozen(const Waiter *waiter) {
+        char status[8192];
+        ssize_t n;
+
+        if (cgroup_is_frozen(waiter->wait->cgroup->events_fd))
+                return true;
+        n = waiter->wait->proc_status_fd < 0 ? -1
+                                             : pread(waiter->wait->proc_status_fd, status, sizeof(status) - 1, 0);
+        status[n > 0 ? n : 0] = '\0';
+        return strstr(status, "\nState:\tt");
+}
+
 static bool is_stop_signal(int sig) {
         return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
 }
@@ -320,6 +333,7 @@ static int finish(Waiter *waiter, int status) {
                         status = failure->code << 8;
         }
 
+        cgroup_done(waiter->wait->cgroup); /* who hears of the end finds nothing left of it */
         if (!waiter->kernel_gone)
                 say_exited(waiter, status);
 
@@ -370,6 +384,10 @@ int wait_for_program(const LaunchWait *wait, LaunchFailure *failure) {
                                             "It may hang in the host's kernel, on a dead network mount for one.",
                                             "process %d was killed but does not end", wait->pid);
                                 return finish(&waiter, LAUNCH_EXIT_FAILURE << 8);
+                        }
+                        if (is_frozen(&waiter)) { /* with the sandbox that it joins: time does not count */
+                                waiter.deadline = now_msec() + START_TIMEOUT_MSEC;
+                                continue;
                         }
                         failure_set(failure, ETIMEDOUT, NULL, "the program did not start");
                         kill_program(&waiter);
