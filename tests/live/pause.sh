@@ -169,7 +169,7 @@ launcher() {
 }
 
 thousand() {
-        local n=thousand-$FREEZER-$WHO begin took best=99999 i
+        local n=thousand-$FREEZER-$WHO begin took best=99999 native=99999 i
         start "$n" /usr/bin/python3 -c "
 import os, signal
 for i in range(999):
@@ -184,13 +184,15 @@ while True: signal.pause()" || return
                 took=$((($(date +%s%N) - begin) / 1000000))
                 [ "$took" -ge "$best" ] || best=$took
                 check "$W: … resume" sctl resume "$n"
+                begin=$(date +%s%N)
+                ps -eo pid,stat,time,comm,args >/dev/null
+                took=$((($(date +%s%N) - begin) / 1000000))
+                [ "$took" -ge "$native" ] || native=$took
         done
         rm -f "$D/thousand"
-        if [ "$FREEZER" = cgroup ] && [ -z "${SENTRYD_TEST_NO_TIMES:-}" ]; then
-                [ "$best" -lt 100 ] && ok "$W: … within 100 ms: $best" || not_ok "$W: … within 100 ms" "$best ms"
-        else
-                diag "$best ms"
-        fi
+        # By the control group it is less work than to look at them all. Sanitizers make the client start slowly.
+        [ "$FREEZER" != cgroup ] ||
+                check "$W: … in no more than twice the time ($best ms) of ps ($native ms)" test "$best" -le $((native * 2))
         end "$n"
 }
 
@@ -211,7 +213,7 @@ pausing() {
                 D=$WORK/$FREEZER
                 mkdir -m 777 "$D"
                 mine "$D"
-                if [ $FREEZER = cgroup ] && [ -z "$CGROUP" ]; then
+                if [ "$FREEZER" = cgroup ] && [ -z "$CGROUP" ]; then
                         skip "$W" "$REASON"
                         continue
                 fi

@@ -170,21 +170,21 @@ later() { # A process that comes in later is in a Landlock domain of its own whe
                 'trap "echo usr1; exit 5" USR1; echo $$; while :; do sleep 0.05; done' \
                 >"$TESTDIR/later" 2>"$TESTDIR/later.err" &
         pid=$!
-        started $pid
+        started "$pid"
         await 10 test -s "$TESTDIR/later" || bail "no sandbox: $(cat "$TESTDIR/later.err")"
         check "$w: a later process sees the first" sctl exec "later-$w" sh -c 'kill -0 "$0"' "$(head -n 1 "$TESTDIR/later")"
         # How that one ends is not said: its sandbox ends with the first.
         sctl exec "later-$w" sh -c 'kill -USR1 "$0"' "$(head -n 1 "$TESTDIR/later")" >"$TESTDIR/out" 2>&1
-        reaped $pid
-        is $RC 5 "$w: … and reaches it with a signal" || diag "$(cat "$TESTDIR/out")"
+        reaped "$pid"
+        is "$RC" 5 "$w: … and reaches it with a signal" || diag "$(cat "$TESTDIR/out")"
 
         sctl run --name "later2-$w" --pid host sleep 1000 &
         pid=$!
-        started $pid
+        started "$pid"
         await 10 sctl exec "later2-$w" true || bail "no sandbox"
         sctl exec "later2-$w" sh -c 'kill -TERM -1' >"$TESTDIR/out" 2>&1
-        reaped $pid
-        is $RC 143 "$w: kill -1 of a later process reaches the first" || diag "$(cat "$TESTDIR/out")"
+        reaped "$pid"
+        is "$RC" 143 "$w: kill -1 of a later process reaches the first" || diag "$(cat "$TESTDIR/out")"
 }
 
 # shellcheck disable=SC2016
