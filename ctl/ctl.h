@@ -68,8 +68,9 @@ struct Verb {
         int (*run)(Ctl *ctl, int argc, char **argv); /* argv[0] is the verb's name */
 };
 
-extern const Verb verb_run, verb_exec, verb_list, verb_status, verb_show, verb_ps, verb_kill, verb_wait, verb_pause,
-        verb_resume, verb_dmesg, verb_events, verb_syscalls, verb_profile, verb_version;
+extern const Verb verb_run, verb_exec, verb_start, verb_list, verb_status, verb_show, verb_ps, verb_top, verb_kill,
+        verb_wait, verb_pause, verb_resume, verb_signal, verb_dmesg, verb_events, verb_trace, verb_syscalls,
+        verb_profile, verb_version;
 
 /* The verbs in the order of the help, ended by NULL. */
 extern const Verb *const verb_table[];

@@ -49,6 +49,12 @@ int document_set_string(json_object *document, const char *section, const char *
         return object ? set(object, key, json_object_new_string(value)) : -ENOMEM;
 }
 
+int document_set_boolean(json_object *document, const char *section, const char *key, bool value) {
+        json_object *object = section ? child(document, section, json_type_object) : document;
+
+        return object ? set(object, key, json_object_new_boolean(value)) : -ENOMEM;
+}
+
 /* Removes the strings that are `name`, alone or followed by "=". */
 static void remove_variable(json_object *array, const char *name, size_t length) {
         for (size_t i = json_object_array_length(array); i-- > 0;) {
@@ -104,6 +110,29 @@ int document_unset_env(Ctl *ctl, json_object *document, const char *name) {
             json_object_is_type(env, json_type_array))
                 remove_variable(env, name, length);
         return append(array, json_object_new_string(name));
+}
+
+int document_set_rlimit(json_object *document, const char *name, json_object *soft, json_object *hard) {
+        json_object *array = child_array(document, "process", "rlimits"), *limit, *type;
+        int r;
+
+        if (!array)
+                return -ENOMEM;
+        for (size_t i = json_object_array_length(array); i-- > 0;) {
+                limit = json_object_array_get_idx(array, i);
+                if (json_object_object_get_ex(limit, "type", &type) && streq(json_object_get_string(type), name))
+                        json_object_array_del_idx(array, i, 1);
+        }
+
+        limit = json_object_new_object();
+        r = append(array, limit);
+        if (r >= 0)
+                r = set(limit, "type", json_object_new_string(name));
+        if (r >= 0)
+                r = set(limit, "soft", json_object_get(soft));
+        if (r >= 0)
+                r = set(limit, "hard", json_object_get(hard));
+        return r;
 }
 
 int path_from_option(Ctl *ctl, const char *option, const char *value, char **ret) {

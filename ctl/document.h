@@ -12,11 +12,16 @@
 /* Sets a string. section NULL: at the top. */
 int document_set_string(json_object *document, const char *section, const char *key, const char *value);
 
+int document_set_boolean(json_object *document, const char *section, const char *key, bool value);
+
 /* "K=V"; or "K", which takes the value from our own environment and does nothing when it is not there. */
 int document_set_env(Ctl *ctl, json_object *document, const char *assignment);
 
 /* Takes a variable out of process.env and has it removed from the environment that the program inherits. */
 int document_unset_env(Ctl *ctl, json_object *document, const char *name);
+
+/* Sets a limit of process.rlimits, of either value a reference of its own. */
+int document_set_rlimit(json_object *document, const char *name, json_object *soft, json_object *hard);
 
 /* "SRC[:DST]", either relative to the current directory; a colon in a name is written "\:". */
 int document_bind(Ctl *ctl, json_object *document, const char *option, const char *spec, bool read_only);

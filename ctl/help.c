@@ -6,14 +6,12 @@
 #include "util.h"
 
 void help_main(void) {
-        puts("Usage: sentryctl [OPTION...] VERB [ARGUMENT...]\n");
+        puts("Usage: sentryctl [OPTION...] VERB [ARGUMENT...]");
         for (const Verb *const *v = verb_table; *v; v++)
                 printf("  %-9s %s\n", (*v)->name, (*v)->summary);
         puts("\n"
-             "  -h --help     Show this help         --user       The user's sentryd\n"
-             "  -q --quiet    Print no notices       --system     The system's sentryd\n"
-             "     --version  Show the version       --no-legend  No header line in tables\n"
-             "     --json=short|pretty|off           JSON instead of tables\n"
+             "  -h --help   Show this help      --user    The user's sentryd    --json[=MODE]\n"
+             "  -q --quiet  Print no notices    --system  The system's sentryd  --no-legend\n"
              "\"sentryctl VERB --help\" tells more about a verb, sentryctl(1) everything.");
 }
 

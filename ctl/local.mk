@@ -12,22 +12,32 @@ sentryctl_SOURCES = \
 	ctl/help.c \
 	ctl/help.h \
 	ctl/options.c \
+	ctl/run.h \
 	ctl/sandboxes.c \
 	ctl/sandboxes.h \
 	ctl/sentryctl.c \
 	ctl/syscalls-man.c \
 	ctl/syscalls-man.h \
+	ctl/syscalls-stats.c \
+	ctl/syscalls-stats.h \
 	ctl/table.c \
 	ctl/table.h \
+	ctl/tasks.c \
+	ctl/tasks.h \
 	ctl/text.c \
 	ctl/text.h \
 	ctl/verb-control.c \
+	ctl/verb-exec.c \
 	ctl/verb-list.c \
 	ctl/verb-log.c \
 	ctl/verb-profile.c \
+	ctl/verb-ps.c \
 	ctl/verb-run.c \
+	ctl/verb-signal.c \
 	ctl/verb-status.c \
 	ctl/verb-syscalls.c \
+	ctl/verb-top.c \
+	ctl/verb-trace.c \
 	ctl/verb-version.c
 sentryctl_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
 sentryctl_LDADD = liblaunch.a libkernelemu.a libcommon.a \

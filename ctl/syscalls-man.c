@@ -44,7 +44,8 @@ static const struct {
 } sections[] = {
         { SYSCALL_EMULATED, "Emulated", "The emulated kernel of the sandbox answers every call." },
         { SYSCALL_MEDIATED, "Mediated",
-          "The emulated kernel answers when the profile has the feature, the host kernel otherwise." },
+          "The emulated kernel answers when the profile has the feature, the host kernel otherwise.\n"
+          "Where conditions are shown, other calls are native." },
         { SYSCALL_REFUSED, "Refused",
           "Calls fail with the error that is shown, and an event tells of it.\n"
           "Where conditions are shown, other calls are native." },

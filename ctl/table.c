@@ -144,7 +144,10 @@ int table_read_row(json_object *row, const Column *columns, sd_bus_message *mess
         for (unsigned field = 1; (c = column_of_field(columns, field)); field++) {
                 json_object *value;
 
-                r = c->type == 'a' ? read_strings(message, &value) : read_basic(message, c->type, &value);
+                if (c->type == 'D')
+                        r = json_from_message(message, &value);
+                else
+                        r = c->type == 'a' ? read_strings(message, &value) : read_basic(message, c->type, &value);
                 if (r < 0)
                         return r;
                 r = add(row, column_name(c), value);
@@ -336,11 +339,12 @@ static bool is_right(const Column *column) {
                column->kind != COLUMN_SINCE && column->kind != COLUMN_TIME;
 }
 
-static int table_fill(struct libscols_table *table, const Column *columns, json_object *rows) {
+static int table_fill(struct libscols_table *table, const Column *columns, json_object *rows, const char *tree) {
         for (const Column *c = columns; !column_is_end(c); c++)
                 if (c->header &&
                     !scols_table_new_column(table, c->header, 0,
-                                            (is_right(c) ? SCOLS_FL_RIGHT : 0) | (c->cut ? SCOLS_FL_TRUNC : 0)))
+                                            (is_right(c) ? SCOLS_FL_RIGHT : 0) | (c->cut ? SCOLS_FL_TRUNC : 0) |
+                                            (tree && c->key && streq(c->key, tree) ? SCOLS_FL_TREE : 0)))
                         return -ENOMEM;
 
         for (size_t i = 0; i < json_object_array_length(rows); i++) {
@@ -370,10 +374,13 @@ static int table_fill(struct libscols_table *table, const Column *columns, json_
 }
 
 int table_print(const Ctl *ctl, const Column *columns, json_object *rows) {
-        _cleanup_(table_unrefp) struct libscols_table *table = NULL;
-
         if (ctl->json != JSON_OFF)
                 return json_print(ctl, columns, rows);
+        return table_print_tree(ctl, columns, rows, NULL, NULL);
+}
+
+int table_print_tree(const Ctl *ctl, const Column *columns, json_object *rows, const char *key, const size_t *parents) {
+        _cleanup_(table_unrefp) struct libscols_table *table = NULL;
 
         table = scols_new_table();
         if (!table)
@@ -381,7 +388,13 @@ int table_print(const Ctl *ctl, const Column *columns, json_object *rows) {
         scols_table_enable_noheadings(table, !ctl->legend);
         scols_table_enable_colors(table, text_colors());
         scols_table_enable_noencoding(table, 1); /* every cell is escaped already */
-        if (table_fill(table, columns, rows) < 0 || scols_print_table(table) < 0)
+        if (table_fill(table, columns, rows, key) < 0)
+                return ctl_oom();
+        for (size_t i = 0; key && i < json_object_array_length(rows); i++)
+                if (parents[i] != SIZE_MAX &&
+                    scols_line_add_child(scols_table_get_line(table, parents[i]), scols_table_get_line(table, i)) < 0)
+                        return ctl_oom();
+        if (scols_print_table(table) < 0)
                 return ctl_oom();
         return 0;
 }

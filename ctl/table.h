@@ -29,7 +29,7 @@ typedef enum ColumnKind {
 typedef struct Column {
         const char *key;    /* in JSON; NULL: not there. The end of an array has neither key nor header */
         const char *header; /* in tables; NULL: not there */
-        char type;          /* as D-Bus has it: s o u i t; 'a' for as; 0: not in the message */
+        char type;          /* as D-Bus has it: s o u i t; 'a' for as; 'D' for a{sv}; 0: not in the message */
         ColumnKind kind;
         bool cut;           /* may be cut off at the right edge of a terminal */
         unsigned field;     /* from 1: its place in the message; 0: as it stands here */
@@ -44,6 +44,10 @@ int table_read_row(json_object *row, const Column *columns, sd_bus_message *mess
 
 /* Prints rows as the options want it. Returns 0 or CTL_FAILED after an error message. */
 int table_print(const Ctl *ctl, const Column *columns, json_object *rows);
+
+/* Prints a table with the column of this key as a tree; parents has the index of each row's parent, or SIZE_MAX, and
+ * must not have circles. */
+int table_print_tree(const Ctl *ctl, const Column *columns, json_object *rows, const char *key, const size_t *parents);
 
 /* Prints JSON: the value, with columns (may be NULL) as a list of rows that keep only what is described. */
 int json_print(const Ctl *ctl, const Column *columns, json_object *value);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* run and exec: a program in a new sandbox, or in one that there is. The daemon says what the sandbox is made of and
- * gives the launch socket; the program becomes our child, or our child's. */
+/* run: a program in a new sandbox. The daemon says what the sandbox is made of and gives the launch socket; the program
+ * becomes our child. And what run and exec share. */
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -11,7 +11,7 @@
 
 #include "connect.h"
 #include "document.h"
-#include "launch.h"
+#include "run.h"
 #include "sandboxes.h"
 
 extern char **environ;
@@ -29,9 +29,10 @@ enum {
         OPTION_CLEARENV,
         OPTION_PID,
         OPTION_NETWORK,
+        OPTION_INIT,
 };
 
-static int negative_to_failure(int r) {
+int run_failure(int r) {
         return r == -ENOMEM ? ctl_oom() : r;
 }
 
@@ -48,7 +49,7 @@ static int set_choice(Ctl *ctl, json_object *document, const char *key, const ch
         return ctl_usage(ctl, "--%s is one of %s, not '%s'", key, allowed, value);
 }
 
-/* Everything a run or exec was asked for. */
+/* Everything a run was asked for. */
 typedef struct Request {
         const char *name, *profile;
         json_object *document; /* overrides */
@@ -90,6 +91,8 @@ static int run_option(Ctl *ctl, Request *request, int id, const char *value) {
                 return r < 0 ? r : document_unset_env(ctl, document, value);
         case OPTION_CLEARENV:
                 return document_set_string(document, "sentry", "env", "clear");
+        case OPTION_INIT:
+                return document_set_boolean(document, "sentry", "init", true);
         case OPTION_PID:
                 return set_choice(ctl, document, "pid", value, "private, host");
         default: /* OPTION_NETWORK */
@@ -144,7 +147,7 @@ static int keep_unset(Ctl *ctl, Request *request) {
                         continue;
                 r = document_unset_env(ctl, request->document, name);
                 if (r < 0)
-                        return negative_to_failure(r);
+                        return run_failure(r);
         }
         return 0;
 }
@@ -162,15 +165,14 @@ static int drop_unset(Ctl *ctl, const Request *request, const char *document, ch
                         continue;
                 r = document_unset_env(ctl, object, request->unset[i]);
                 if (r < 0)
-                        return negative_to_failure(r);
+                        return run_failure(r);
         }
         text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
         *ret = text ? strdup(text) : NULL;
         return *ret ? 0 : ctl_oom();
 }
 
-/* A descriptor of a message, as our own. */
-static int take_fd(int borrowed) {
+int run_take_fd(int borrowed) {
         int fd = fcntl(borrowed, F_DUPFD_CLOEXEC, 3);
 
         return fd < 0 ? -errno : fd;
@@ -183,8 +185,7 @@ static int print_problems(const char *name, ProfileProblems *problems) {
         return ctl_error("the profile of sandbox '%s' cannot be used:\n%s", name, text ?: "");
 }
 
-/* The last steps of both: the resolved profile, and the launch. From here on the daemon is not needed. */
-static int launch(Ctl *ctl, const char *document, LaunchRequest *launch_request) {
+int run_launch(Ctl *ctl, const char *document, LaunchRequest *launch_request) {
         _cleanup_(profile_freep) Profile *profile = NULL;
         ProfileProblems problems = {};
         int r;
@@ -250,7 +251,7 @@ static int run_request(Ctl *ctl, Request *request, char **program) {
                 return r;
         r = sd_bus_message_read(reply, "ohs", &path, &fd, &document);
         if (r >= 0)
-                r = launch_fd = take_fd(fd);
+                r = launch_fd = run_take_fd(fd);
         if (r >= 0)
                 r = sd_bus_path_decode(path, BUS_SANDBOX_PREFIX, &name);
         if (r < 0)
@@ -262,12 +263,16 @@ static int run_request(Ctl *ctl, Request *request, char **program) {
                 document = merged;
         }
 
-        return launch(ctl, document,
-                      &(LaunchRequest) {
+        return run_launch(ctl, document,
+                          &(LaunchRequest) {
                                       .name = name ?: request->name,
                                       .argv = program,
                                       .launch_fd = launch_fd,
                                       .init_pidfd = -1,
+                                      .program_fd = -1,
+                                      .umask = -1,
+                                      .uid = -1,
+                                      .gid = -1,
                       });
 }
 
@@ -281,7 +286,7 @@ static int verb_run_main(Ctl *ctl, int argc, char **argv) {
         while ((id = options_next(&parser)) > 0) {
                 r = run_option(ctl, &request, id, parser.value);
                 if (r < 0)
-                        return negative_to_failure(r);
+                        return run_failure(r);
         }
         if (id < 0)
                 return id;
@@ -310,115 +315,10 @@ const Verb verb_run = {
                 { OPTION_ENV, "env", 'E', "NAME[=VALUE]", false, "Set a variable, or pass it on" },
                 { OPTION_UNSETENV, "unsetenv", 0, "NAME", false, "Remove a variable" },
                 { OPTION_CLEARENV, "clearenv", 0, NULL, false, "Start with an empty environment" },
+                { OPTION_INIT, "init", 0, NULL, false, "Have a first process that reaps orphans" },
                 { OPTION_PID, "pid", 0, "private|host", false, "Which processes it sees" },
                 { OPTION_NETWORK, "network", 0, "none|private|host", false, "Which network it has" },
                 {},
         },
         .run = verb_run_main,
-};
-
-/* The document of a sandbox with the changes of --env made. */
-static int merge_env(Ctl *ctl, const char *document, char *const *assignments, char **ret) {
-        _cleanup_json_ json_object *object = json_tokener_parse(document);
-        const char *text;
-        int r;
-
-        if (!json_object_is_type(object, json_type_object))
-                return ctl_bad_reply("Exec", -EBADMSG);
-        for (size_t i = 0; i < strv_length(assignments); i++) {
-                r = document_set_env(ctl, object, assignments[i]);
-                if (r < 0)
-                        return negative_to_failure(r);
-        }
-        text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
-        *ret = text ? strdup(text) : NULL;
-        return *ret ? 0 : ctl_oom();
-}
-
-static int exec_in(Ctl *ctl, const char *name, char **command, char *const *assignments, const char *cwd) {
-        _cleanup_bus_message_ sd_bus_message *reply = NULL;
-        _cleanup_close_ int launch_fd = -EBADF, init_pidfd = -EBADF;
-        _cleanup_free_ char *path = NULL, *merged = NULL;
-        const char *document;
-        int fds[2], r;
-
-        r = sandbox_find(ctl, name, NULL, &path);
-        if (r < 0)
-                return r;
-        r = ctl_call(ctl, path, BUS_SANDBOX_INTERFACE, "Exec", &reply, "a{sv}", 0);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "hhs", &fds[0], &fds[1], &document);
-        if (r >= 0)
-                r = launch_fd = take_fd(fds[0]);
-        if (r >= 0)
-                r = init_pidfd = take_fd(fds[1]);
-        if (r < 0)
-                return ctl_bad_reply("Exec", r);
-
-        r = merge_env(ctl, document, assignments, &merged);
-        if (r < 0)
-                return r;
-        return launch(ctl, merged,
-                      &(LaunchRequest) {
-                                      .name = name,
-                                      .argv = command,
-                                      .launch_fd = launch_fd,
-                                      .init_pidfd = init_pidfd,
-                                      .cwd = cwd,
-                      });
-}
-
-/* Options stand before the name and after it, up to the command. */
-static int exec_options(Ctl *ctl, int argc, char **argv, char ***assignments, char **cwd) {
-        OptionParser parser = { .ctl = ctl, .argc = argc, .argv = argv, .in_order = true };
-        int id, r;
-
-        while ((id = options_next(&parser)) > 0) {
-                if (id == OPTION_ENV)
-                        r = strv_extend(assignments, parser.value) < 0 ? ctl_oom() : 0;
-                else {
-                        *cwd = (free(*cwd), NULL);
-                        r = path_from_option(ctl, "--chdir", parser.value, cwd);
-                }
-                if (r < 0)
-                        return r;
-        }
-        return id < 0 ? id : parser.index;
-}
-
-static int verb_exec_main(Ctl *ctl, int argc, char **argv) {
-        static const char example[] = "for example: sentryctl exec web -- ps";
-        _cleanup_strv_free_ char **assignments = NULL;
-        _cleanup_free_ char *cwd = NULL;
-        int name, command;
-
-        name = exec_options(ctl, argc, argv, &assignments, &cwd);
-        if (name < 0)
-                return name;
-        if (name >= argc)
-                return ctl_usage(ctl, "exec needs the name of a sandbox and a command, %s", example);
-        command = exec_options(ctl, argc - name, argv + name, &assignments, &cwd);
-        if (command < 0)
-                return command;
-        command += name;
-        if (command >= argc)
-                return ctl_usage(ctl, "exec needs a command, %s", example);
-        return exec_in(ctl, argv[name], argv + command, assignments, cwd);
-}
-
-const Verb verb_exec = {
-        .name = "exec",
-        .arguments = "NAME [OPTION...] [--] COMMAND [ARGUMENT...]",
-        .summary = "Run a further program in a sandbox",
-        .details = "Example:\n"
-                   "  sentryctl exec web -- ps aux\n"
-                   "The exit status is the command's; 125 to 127 as in env(1).\n",
-        .runs_program = true,
-        .options = (const Option[]) {
-                { OPTION_ENV, "env", 'E', "NAME[=VALUE]", false, "Set a variable, or pass it on" },
-                { OPTION_CHDIR, "chdir", 0, "DIR", false, "Start in this directory" },
-                {},
-        },
-        .run = verb_exec_main,
 };

@@ -179,6 +179,8 @@ static int status_sandbox(Ctl *ctl, const char *name) {
         print_calls(ctl, path, facts);
         print_fact("Memory", facts, "MemoryRSS", COLUMN_SIZE);
         print_fact("CPU time", facts, "CPUTimeUSec", COLUMN_SPAN);
+        if (fact_number(facts, "CallsStuck") > 0)
+                print_fact("Stuck calls", facts, "CallsStuck", COLUMN_NUMBER);
         if (fact_number(facts, "EventsDropped") > 0)
                 print_fact("Events lost", facts, "EventsDropped", COLUMN_NUMBER);
         return print_log(ctl, path);

@@ -8,18 +8,21 @@
 #include "sandboxes.h"
 #include "syscall.h"
 #include "syscalls-man.h"
+#include "syscalls-stats.h"
 #include "table.h"
 #include "text.h"
 
 enum {
         OPTION_SANDBOX = OPTION_FIRST,
         OPTION_CLASS,
+        OPTION_STATS,
         OPTION_MAN,
 };
 
 /* The conditions as the table has them: with the names of the flags, which syscall_table has lost. */
 #define IS(argument, value) "argument " #argument " is " #value
 #define IS32(argument, value) "argument " #argument " is " #value
+#define ISNT32(argument, value) "argument " #argument " is not " #value
 #define HAS(argument, value) "argument " #argument " has any of " #value
 #define W1(a) a
 #define W2(a, b) a ", or " b
@@ -29,6 +32,7 @@ enum {
 #define NATIVE_UNLESS(name, family, when, args, note) [SYSCALL_ID_##name] = when,
 #define EMULATED(name, family, args, note)
 #define MEDIATED(name, family, feature, args, note)
+#define MEDIATED_WHEN(name, family, feature, when, args, note) [SYSCALL_ID_##name] = when,
 #define REFUSED(name, family, error, args, note)
 #define REFUSED_WHEN(name, family, error, when, args, note) [SYSCALL_ID_##name] = when,
 #define DENIED_WHEN(name, family, error, when, args, note) [SYSCALL_ID_##name] = when,
@@ -139,7 +143,10 @@ const char *syscall_class_explain(const SyscallRow *row) {
         case SYSCALL_EMULATED:
                 return "the emulated kernel answers";
         case SYSCALL_MEDIATED:
-                return "the emulated kernel answers when the profile has the feature, else the host kernel";
+                return conditional ? "with the feature in the profile the emulated kernel answers the calls below, the "
+                                     "host kernel others" :
+                                     "the emulated kernel answers when the profile has the feature, else the host "
+                                     "kernel";
         case SYSCALL_REFUSED:
                 return conditional ?
                                "the calls below fail with this error and an event, the host kernel answers others" :
@@ -247,7 +254,7 @@ static int find_row(const char *name, SyscallId *ret) {
 static int verb_syscalls_main(Ctl *ctl, int argc, char **argv) {
         OptionParser parser = { .ctl = ctl, .argc = argc, .argv = argv };
         const char *sandbox = NULL, *class = NULL;
-        bool man = false;
+        bool man = false, stats = false;
         SyscallId row;
         int id, r;
 
@@ -262,15 +269,28 @@ static int verb_syscalls_main(Ctl *ctl, int argc, char **argv) {
                                 return r;
                         class = parser.value;
                         break;
+                case OPTION_STATS:
+                        stats = true;
+                        break;
                 default: /* OPTION_MAN */
                         man = true;
                 }
         }
         if (id < 0)
                 return id;
-        r = options_check_count(ctl, argc - parser.index, 0, sandbox || class || man ? 0 : 1);
+        r = options_check_count(ctl, argc - parser.index, 0, (sandbox && !stats) || class || man ? 0 : 1);
         if (r < 0)
                 return r;
+        if (stats && !sandbox)
+                return ctl_usage(ctl, "--stats needs --sandbox=NAME: whose calls?");
+        if (stats) {
+                if (parser.index < argc) {
+                        r = find_row(argv[parser.index], &row);
+                        if (r < 0)
+                                return r;
+                }
+                return syscalls_stats(ctl, sandbox, argv[parser.index]); /* argv ends with NULL */
+        }
 
         if (man)
                 return syscalls_man();
@@ -288,10 +308,12 @@ const Verb verb_syscalls = {
         .summary = "Tell how system calls are answered, and how often",
         .details = "Examples:\n"
                    "  sentryctl syscalls uname\n"
-                   "  sentryctl syscalls --sandbox=web\n",
+                   "  sentryctl syscalls --sandbox=web\n"
+                   "  sentryctl syscalls --sandbox=web --stats uname\n",
         .options = (const Option[]) {
                 { OPTION_SANDBOX, "sandbox", 's', "NAME", false, "The calls of a sandbox, counted" },
                 { OPTION_CLASS, "class", 'c', "CLASS", false, "Only rows of this class" },
+                { OPTION_STATS, "stats", 0, NULL, false, "With --sandbox: how long they took, as histograms" },
                 { OPTION_MAN, "man", 0, NULL, false, NULL },
                 {},
         },

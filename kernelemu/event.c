@@ -11,13 +11,23 @@ void event_source_init(EventSource *source, uint64_t now_ns) {
         ratelimit_init(&source->limit, EVENT_RATE, EVENT_BURST, now_ns);
 }
 
+uint64_t event_dropped(const Kernel *kernel) {
+        return kernel->events.limit.dropped + kernel->tasks.event_limit.dropped;
+}
+
+void event_report_dropped_slowly(Kernel *kernel) {
+        if (event_dropped(kernel) != kernel->events.reported &&
+            kernel_now(kernel) - kernel->events.report_ns >= NSEC_PER_SEC)
+                event_report_dropped(kernel);
+}
+
 void event_report_dropped(Kernel *kernel) {
         EventSource *source = &kernel->events;
 
-        if (source->limit.dropped == source->reported)
+        if (event_dropped(kernel) == source->reported)
                 return;
 
-        source->reported = source->limit.dropped;
+        source->reported = event_dropped(kernel);
         source->report_ns = kernel_now(kernel);
         kernel->host->ops->event(kernel->host, &(KernelEvent) {
                 .kind = KERNEL_EVENT_DROPPED,
@@ -53,9 +63,7 @@ static void emit(Kernel *kernel, KernelEventKind kind, const Call *call, int err
                 kernel_log_changed(kernel);
 
         if (!ratelimit_take(&source->limit, now)) {
-                /* At most once a second, or telling of the flood would be one. */
-                if (now - source->report_ns >= NSEC_PER_SEC)
-                        event_report_dropped(kernel);
+                event_report_dropped_slowly(kernel);
                 return;
         }
 

@@ -27,5 +27,9 @@ void event_source_init(EventSource *source, uint64_t now_ns);
 void event_unimplemented(Kernel *kernel, const Call *call);
 void event_refused(Kernel *kernel, const Call *call, int error);
 
-/* Tells of events dropped since the last time, if there are any. */
+/* How many events were dropped so far, those of the task table too. */
+uint64_t event_dropped(const Kernel *kernel);
+/* Tells of events dropped since the last time, if there are any; slowly: at most once a second, or telling of the
+ * flood would be one. */
 void event_report_dropped(Kernel *kernel);
+void event_report_dropped_slowly(Kernel *kernel);

@@ -4,11 +4,13 @@
 /* Everything the emulated kernel needs of the host it runs on. sentry-kernel implements it over seccomp
  * notifications (daemon/kernel/host-seccomp.c), unit tests over a fake. Errors are the guest's, negative. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "abi/types.h"
 #include "syscall.h"
+#include "task/host-task.h"
 #include "util/cpuset.h"
 
 typedef enum NamespaceKind {
@@ -31,11 +33,50 @@ typedef struct HostSystemInfo {
         uint64_t uptime_ns; /* CLOCK_BOOTTIME as the sandbox sees it */
 } HostSystemInfo;
 
+/* A thread and the process it belongs to, as far as decisions hang on them. Numbers are the host's. */
+typedef struct HostPeer {
+        HostTid tid, tgid;
+        HostTid parent;        /* the process's; 0: it has none, or it is out of sight */
+        HostTid tracer;        /* the thread that traces this one, 0: none */
+        HostTid group;         /* the process group */
+        uint64_t start;        /* when the process began: tells it from others that had its number */
+        uint64_t capabilities; /* bit per CAP_*: effective ones of the thread */
+        uint32_t uid;          /* real */
+} HostPeer;
+
+/* Calls that act on another task and are made by the host on behalf of the caller. */
+typedef enum HostTaskCall {
+        HOST_GETPRIORITY,        /* → 20 - nice */
+        HOST_SETPRIORITY,        /* argument: nice */
+        HOST_IOPRIO_GET,
+        HOST_IOPRIO_SET,         /* argument: class and level */
+        HOST_SCHED_GETSCHEDULER,
+        HOST_SCHED_SETSCHEDULER, /* argument: policy; in: struct sched_param */
+        HOST_SCHED_GETPARAM,     /* out: struct sched_param */
+        HOST_SCHED_SETPARAM,     /* in */
+        HOST_SCHED_GETATTR,      /* argument: size; out: so many bytes of struct sched_attr */
+        HOST_SCHED_SETATTR,      /* inout: struct sched_attr, whose size is right; E2BIG writes the host's there */
+        HOST_SCHED_RR_INTERVAL,  /* out: struct timespec */
+        HOST_PRLIMIT,            /* argument: RLIMIT_*; in: struct rlimit or NULL; out: or NULL */
+        _HOST_TASK_CALL_MAX,
+} HostTaskCall;
+
+typedef enum HostSignalTarget {
+        HOST_SIGNAL_DEFAULT, /* pidfds: what they are for */
+        HOST_SIGNAL_THREAD,
+        HOST_SIGNAL_PROCESS,
+        _HOST_SIGNAL_TARGET_MAX,
+} HostSignalTarget;
+
 typedef enum KernelEventKind {
         KERNEL_EVENT_UNIMPLEMENTED,   /* nobody answers this call */
         KERNEL_EVENT_REFUSED,         /* a call was refused by rule */
         KERNEL_EVENT_DROPPED,         /* events of the two kinds above were dropped: `count` since the start */
         KERNEL_EVENT_UTS_CHANGED,     /* host or domain name of the first UTS namespace changed */
+        KERNEL_EVENT_TASK_NEW,        /* the task table knows of a further process */
+        KERNEL_EVENT_TASK_EXEC,       /* a process runs another program */
+        KERNEL_EVENT_TASK_EXIT,       /* all threads of a process are dead */
+        _KERNEL_EVENT_KIND_MAX,
 } KernelEventKind;
 
 typedef struct KernelEvent {
@@ -44,6 +85,7 @@ typedef struct KernelEvent {
         int error;        /* REFUSED: the guest's errno, positive */
         uint64_t count;   /* DROPPED */
         bool first;       /* the first event of this kind for this system call */
+        const struct ThreadGroup *process; /* TASK_* */
 } KernelEvent;
 
 typedef struct Host Host;
@@ -63,6 +105,50 @@ typedef struct HostOps {
         int (*task_personality)(Host *host, HostTid tid, uint32_t *ret);
         int (*task_get_affinity)(Host *host, HostTid tid, CpuSet *ret);
         int (*task_set_affinity)(Host *host, HostTid tid, const CpuSet *set);
+
+        /* The processes of the sandbox, for the task table. task_scan() calls function for each, zombies too, until
+         * it returns non-zero, and returns that; -ESRCH before the start. task_read() looks at parts
+         * (HostTaskPart) of one; -ESRCH when it is not there. What cannot be read but for STAT is left empty.
+         * task_threads() calls function with STAT of each thread. task_of() says whose thread tid is; -ESRCH when
+         * it is not of the sandbox. */
+        int (*task_scan)(Host *host, int (*function)(GuestPid pid, void *userdata), void *userdata);
+        int (*task_read)(Host *host, GuestPid pid, unsigned parts, HostTask *ret);
+        int (*task_threads)(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata),
+                            void *userdata);
+        int (*task_of)(Host *host, HostTid tid, HostCaller *ret);
+        /* Tells task_table_note_exit() of the end of a process from now on. Returns a handle from 0, or an error
+         * when it cannot, as for want of descriptors. task_poll() tells at once what there is to tell. */
+        int (*task_watch)(Host *host, HostTid host_pid);
+        void (*task_unwatch)(Host *host, int handle);
+        void (*task_poll)(Host *host);
+        /* A number that changes with every birth of a process or thread in the sandbox, and maybe others. An error
+         * when there is none, or when watches do not tell of zombies that are waited for. */
+        int (*birth_mark)(Host *host, uint64_t *ret);
+        /* The image that the caller is in; and whether it is in this one. -ESRCH when the caller is gone; other
+         * errors when the host cannot tell. */
+        int (*image_of)(Host *host, const Call *call, HostImage *ret);
+        bool (*image_is)(Host *host, const Call *call, const HostImage *image);
+        /* -ESRCH when it is gone. Also of tasks outside: who is an ancestor is asked of them too. */
+        int (*task_info)(Host *host, HostTid tid, HostPeer *ret);
+        /* All processes of the sandbox, or all its threads, until function returns other than 0, which is
+         * returned. Those born meanwhile may be missing. */
+        int (*task_for_each)(Host *host, bool threads, int (*function)(HostTid tid, void *userdata), void *userdata);
+        /* Sends a signal to a task of the sandbox, whoever has its number outside of it stays untouched. info: a
+         * siginfo whose si_code is negative and not SI_TKILL, or NULL: the host's own, with our pid. */
+        int (*task_signal)(Host *host, HostTid tid, HostSignalTarget target, int signo, const AbiSiginfo *info);
+        /* A new pidfd for a task of the sandbox; flags as of pidfd_open(2). */
+        int (*task_pidfd)(Host *host, HostTid tid, uint32_t flags);
+        /* Makes a call that names a task of the sandbox. Its result or an error. */
+        int64_t (*task_call)(Host *host, HostTid tid, HostTaskCall call, uint64_t argument, const void *in, void *out);
+
+        /* The task behind a pidfd of the caller. -EBADF when it is none, -ESRCH for tasks that are gone or not the
+         * sandbox's. */
+        int (*pidfd_task)(Host *host, const Call *call, int32_t fd, HostTid *ret);
+        /* The same, and sends a signal by it. */
+        int (*pidfd_signal)(Host *host, const Call *call, int32_t fd, HostSignalTarget target, int signo,
+                            const AbiSiginfo *info);
+        /* Whether the host has scopes of its own, and wants to be told of exceptions. */
+        bool (*has_ptrace_scope)(Host *host);
 
         int (*system_info)(Host *host, HostSystemInfo *ret);
         /* Nanoseconds of a clock that never goes back and runs on while the sandbox is paused. */

@@ -34,6 +34,8 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
         set_name(kernel->version, config->version);
         set_name(kernel->machine, config->machine);
         kernel->emulated_capabilities = config->emulated_capabilities;
+        kernel->features = config->features;
+        ptrace_rules_init(&kernel->ptrace, config->ptrace_scope);
         kernel->cpus = config->cpus;
         kernel->cpu_mask_size = config->cpu_mask_size;
         kernel->cpu_ids = config->cpu_ids;
@@ -46,7 +48,9 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
                           kernel->release, config->version_string, kernel->version);
 
         /* The host's inode is not known before the first process is there. */
-        r = uts_table_add(&kernel->uts, 0, NULL, &uts);
+        r = task_table_init(&kernel->tasks, kernel);
+        if (r >= 0)
+                r = uts_table_add(&kernel->uts, 0, NULL, &uts);
         if (r < 0) {
                 kernel_free(kernel);
                 return r;
@@ -69,7 +73,9 @@ Kernel *kernel_free(Kernel *kernel) {
                 TAILQ_REMOVE(&kernel->parked, parked, link);
                 free(parked);
         }
+        task_table_done(&kernel->tasks);
         uts_table_done(&kernel->uts);
+        ptrace_rules_done(&kernel->ptrace);
         kernel_log_done(&kernel->log);
         free(kernel);
         return NULL;
@@ -83,7 +89,7 @@ void kernel_boot(Kernel *kernel, uint64_t uts_inode) {
         kernel->first_uts->inode = uts_inode;
 
         for (SyscallId id = 0; id < _SYSCALL_ID_MAX; id++)
-                if (syscall_row_is_ours(&syscall_table[id], 0))
+                if (syscall_row_is_ours(&syscall_table[id], kernel->features))
                         ours++;
 
         cpuset_format(&kernel->cpus, cpus, sizeof(cpus));
@@ -259,6 +265,9 @@ int kernel_record(Kernel *kernel, Record *record) {
                 return -EBADMSG;
 
         r = namespaces_record(kernel, record, n_namespaces, first_inode);
+        if (r < 0)
+                return r;
+        r = task_table_record(&kernel->tasks, record);
         if (r < 0)
                 return r;
         return kernel_log_record(&kernel->log, record);

@@ -13,7 +13,10 @@
 #include "log/kernel-log.h"
 #include "ns/uts.h"
 #include "record.h"
+#include "statistics.h"
 #include "syscall.h"
+#include "task/ptrace-rules.h"
+#include "task/task-table.h"
 
 #define PARKED_CALLS_MAX 1024U
 
@@ -27,6 +30,8 @@ typedef struct KernelConfig {
         uint32_t cpu_mask_size;         /* bytes that the host's sched_getaffinity(2) returns */
         uint32_t cpu_ids;               /* how many CPU numbers an affinity mask must have room for */
         uint64_t emulated_capabilities; /* bit per CAP_*: held against emulated objects */
+        uint32_t features;              /* bit (1 << SyscallFeature): what the profile turns on */
+        PtraceScope ptrace_scope;
         uint32_t log_size;
         const char *version_string;     /* of sentryd, for the log */
 } KernelConfig;
@@ -43,11 +48,6 @@ typedef struct ParkedCall {
         TAILQ_ENTRY(ParkedCall) link;  /* owned by the kernel */
 } ParkedCall;
 
-typedef struct SyscallStatistics {
-        uint64_t n_calls;
-        uint64_t total_ns; /* from receipt to verdict */
-} SyscallStatistics;
-
 struct Kernel {
         Host *host;                       /* immutable; not owned, not recorded */
         uint64_t boot_ns;                 /* immutable; not recorded: clocks are set up again on restore */
@@ -58,6 +58,7 @@ struct Kernel {
         char version[ABI_UTS_LENGTH];
         char machine[ABI_UTS_LENGTH];
         uint64_t emulated_capabilities;   /* immutable, recorded */
+        uint32_t features;                /* immutable; not recorded: the filter, made anew, has the same */
         CpuSet cpus;                      /* immutable, recorded */
         uint32_t cpu_mask_size;           /* immutable; not recorded: the host's */
         uint32_t cpu_ids;                 /* immutable; not recorded: the host's */
@@ -66,6 +67,8 @@ struct Kernel {
                                            * recorded: personalities are the tasks' own */
         UTSTable uts;                     /* owned by ns/uts.c; recorded */
         UTSNamespace *first_uts;          /* in uts, once the sandbox has booted; recorded by its inode */
+        TaskTable tasks;                  /* owned by task/task-table.c; recorded */
+        PtraceRules ptrace;               /* owned by task/ptrace-rules.c; not recorded: made of host ids */
         KernelLog log;                    /* owned by log/kernel-log.c; recorded */
         WaitQueue log_readers;            /* SYSLOG_ACTION_READ waits here; not recorded */
 

@@ -14,19 +14,46 @@ libkernelemu_a_SOURCES = \
 	kernelemu/ns/uts.h \
 	kernelemu/record.c \
 	kernelemu/record.h \
+	kernelemu/statistics.h \
+	kernelemu/sys/caller.h \
+	kernelemu/sys/image.c \
+	kernelemu/sys/pid.c \
+	kernelemu/sys/priority.c \
 	kernelemu/sys/process.c \
 	kernelemu/sys/reboot.c \
 	kernelemu/sys/sched.c \
+	kernelemu/sys/signal.c \
 	kernelemu/sys/sysinfo.c \
 	kernelemu/sys/syslog.c \
+	kernelemu/sys/trace.c \
 	kernelemu/sys/utsname.c \
 	kernelemu/syscall.c \
 	kernelemu/syscall.h \
 	kernelemu/syscalls.def \
+	kernelemu/task/host-task.h \
+	kernelemu/task/pid-namespace.c \
+	kernelemu/task/pid-namespace.h \
+	kernelemu/task/process-group.c \
+	kernelemu/task/process-group.h \
+	kernelemu/task/ptrace-rules.c \
+	kernelemu/task/ptrace-rules.h \
+	kernelemu/task/task-record.c \
+	kernelemu/task/task-table.c \
+	kernelemu/task/task-table.h \
+	kernelemu/task/task.c \
+	kernelemu/task/task.h \
+	kernelemu/task/thread-group.c \
+	kernelemu/task/thread-group.h \
+	kernelemu/trace.c \
+	kernelemu/trace.h \
 	kernelemu/util/cpuset.c \
 	kernelemu/util/cpuset.h \
+	kernelemu/util/idmap.c \
+	kernelemu/util/idmap.h \
 	kernelemu/util/macros.h \
 	kernelemu/util/ratelimit.c \
 	kernelemu/util/ratelimit.h
 # The emulated kernel sees the host through host.h alone: no library but libc.
 libkernelemu_a_CPPFLAGS = -include $(top_builddir)/config.h -I$(top_srcdir)/kernelemu
+# The watchdog of sentry-kernel walks the stack.
+libkernelemu_a_CFLAGS = $(AM_CFLAGS) -fno-omit-frame-pointer

@@ -20,6 +20,7 @@ typedef enum SyscallId {
 #define NATIVE_UNLESS(name, family, when, args, note) SYSCALL_ROW(name)
 #define EMULATED(name, family, args, note) SYSCALL_ROW(name)
 #define MEDIATED(name, family, feature, args, note) SYSCALL_ROW(name)
+#define MEDIATED_WHEN(name, family, feature, when, args, note) SYSCALL_ROW(name)
 #define REFUSED(name, family, error, args, note) SYSCALL_ROW(name)
 #define REFUSED_WHEN(name, family, error, when, args, note) SYSCALL_ROW(name)
 #define DENIED_WHEN(name, family, error, when, args, note) SYSCALL_ROW(name)
@@ -32,7 +33,8 @@ typedef enum SyscallId {
 typedef enum SyscallClass {
         SYSCALL_NATIVE,   /* the host kernel answers; calls that match `when`, if any, are ours */
         SYSCALL_EMULATED, /* the emulated kernel answers every call */
-        SYSCALL_MEDIATED, /* the emulated kernel answers when the profile has the feature, else the host */
+        SYSCALL_MEDIATED, /* the emulated kernel answers when the profile has the feature, else the host; only
+                           * calls that match `when`, if any */
         SYSCALL_REFUSED,  /* answered with an errno and an event; only calls that match `when`, if any */
         SYSCALL_DENIED,   /* calls that match `when` are answered with an errno by the filter itself, unseen
                            * by the sentry; for conditions that a notifying filter cannot express */
@@ -46,6 +48,7 @@ typedef enum SyscallFeature {
         SYSCALL_FEATURE_SOCKETS,  /* "network": "mediated" */
         SYSCALL_FEATURE_IDS,      /* "users": "emulated" */
         SYSCALL_FEATURE_PID_HOST, /* "pid": "host" */
+        SYSCALL_FEATURE_TRACING,  /* "ptraceScope" above 0, or "pid": "host" */
         _SYSCALL_FEATURE_MAX,
 } SyscallFeature;
 
@@ -79,6 +82,7 @@ typedef enum SyscallTest {
         TEST_IS,   /* the whole 64-bit register equals value */
         TEST_HAS,  /* any bit of value is set in the register */
         TEST_IS32, /* the lower half equals value: what an int or unsigned parameter really is */
+        TEST_ISNT32, /* the lower half does not equal value */
 } SyscallTest;
 
 typedef struct SyscallWhen {
@@ -210,6 +214,21 @@ Verdict syscall_dispatch(Kernel *kernel, const Call *call);
                                    (t2) call->args[2], (t3) call->args[3]);     \
         }                                                                       \
         _SYSCALL_OPEN(name, t0 a0, t1 a1, t2 a2, t3 a3)
+#define SYSCALL_DEFINE5(name, t0, a0, t1, a1, t2, a2, t3, a3, t4, a4)           \
+        _SYSCALL_OPEN(name, t0 a0, t1 a1, t2 a2, t3 a3, t4 a4);                 \
+        Verdict sys_##name(Kernel *kernel, const Call *call) {                  \
+                return body_##name(kernel, call, (t0) call->args[0], (t1) call->args[1], \
+                                   (t2) call->args[2], (t3) call->args[3], (t4) call->args[4]); \
+        }                                                                       \
+        _SYSCALL_OPEN(name, t0 a0, t1 a1, t2 a2, t3 a3, t4 a4)
+#define SYSCALL_DEFINE6(name, t0, a0, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5)   \
+        _SYSCALL_OPEN(name, t0 a0, t1 a1, t2 a2, t3 a3, t4 a4, t5 a5);          \
+        Verdict sys_##name(Kernel *kernel, const Call *call) {                  \
+                return body_##name(kernel, call, (t0) call->args[0], (t1) call->args[1], \
+                                   (t2) call->args[2], (t3) call->args[3], (t4) call->args[4], \
+                                   (t5) call->args[5]);                         \
+        }                                                                       \
+        _SYSCALL_OPEN(name, t0 a0, t1 a1, t2 a2, t3 a3, t4 a4, t5 a5)
 
 /* Prototypes of the handlers, from the table. */
 #define _SYSCALL_PROTOTYPE(name) Verdict sys_##name(Kernel *kernel, const Call *call);
@@ -217,6 +236,7 @@ Verdict syscall_dispatch(Kernel *kernel, const Call *call);
 #define NATIVE_UNLESS(name, family, when, args, note) _SYSCALL_PROTOTYPE(name)
 #define EMULATED(name, family, args, note) _SYSCALL_PROTOTYPE(name)
 #define MEDIATED(name, family, feature, args, note) _SYSCALL_PROTOTYPE(name)
+#define MEDIATED_WHEN(name, family, feature, when, args, note) _SYSCALL_PROTOTYPE(name)
 #define REFUSED(name, family, error, args, note)
 #define REFUSED_WHEN(name, family, error, when, args, note)
 #define DENIED_WHEN(name, family, error, when, args, note)

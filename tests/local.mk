@@ -12,9 +12,12 @@ sys_tests = \
 	tests/sys/creds \
 	tests/sys/exec \
 	tests/sys/foreign \
+	tests/sys/kill \
 	tests/sys/memory \
 	tests/sys/personality \
+	tests/sys/prctl-ptracer \
 	tests/sys/procs \
+	tests/sys/ptrace-scope \
 	tests/sys/reboot \
 	tests/sys/refused \
 	tests/sys/setdomainname \
@@ -30,15 +33,25 @@ sys_tests = \
 live_tests = \
 	tests/live/sequence.sh \
 	tests/live/options.sh \
+	tests/live/pidhost.sh \
+	tests/live/debuggers.sh \
 	tests/live/killed.sh \
 	tests/live/kernel.sh \
+	tests/live/exec.sh \
 	tests/live/profiles.sh \
 	tests/live/shell.sh \
+	tests/live/signal.sh \
+	tests/live/pause.sh \
 	tests/live/programs.sh \
+	tests/live/init.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
+	tests/live/tasks.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
+	tests/live/stuck.sh \
+	tests/live/trace.sh \
+	tests/live/wait.sh \
 	tests/live/terminal.sh
 
 bus_tests = tests/bus/bus.sh
@@ -99,6 +112,18 @@ tests_sys_foreign_SOURCES = tests/sys/foreign.c tests/lib/tap.h tests/sys/sys.h
 tests_sys_foreign_CPPFLAGS = $(sys_cppflags)
 tests_sys_foreign_CFLAGS = $(sys_cflags)
 tests_sys_foreign_LDFLAGS = $(sys_ldflags)
+tests_sys_kill_SOURCES = tests/sys/kill.c tests/lib/tap.h tests/sys/sys.h
+tests_sys_kill_CPPFLAGS = $(sys_cppflags)
+tests_sys_kill_CFLAGS = $(sys_cflags)
+tests_sys_kill_LDFLAGS = $(sys_ldflags)
+tests_sys_prctl_ptracer_SOURCES = tests/sys/prctl-ptracer.c tests/lib/tap.h tests/sys/sys.h
+tests_sys_prctl_ptracer_CPPFLAGS = $(sys_cppflags)
+tests_sys_prctl_ptracer_CFLAGS = $(sys_cflags)
+tests_sys_prctl_ptracer_LDFLAGS = $(sys_ldflags)
+tests_sys_ptrace_scope_SOURCES = tests/sys/ptrace-scope.c tests/lib/tap.h tests/sys/sys.h
+tests_sys_ptrace_scope_CPPFLAGS = $(sys_cppflags)
+tests_sys_ptrace_scope_CFLAGS = $(sys_cflags)
+tests_sys_ptrace_scope_LDFLAGS = $(sys_ldflags)
 tests_sys_memory_SOURCES = tests/sys/memory.c tests/lib/tap.h tests/sys/sys.h
 tests_sys_memory_CPPFLAGS = $(sys_cppflags)
 tests_sys_memory_CFLAGS = $(sys_cflags)

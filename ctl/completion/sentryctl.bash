@@ -18,8 +18,8 @@ __sentryctl_syscalls() {
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local common='--help --version --user --system --json= --no-legend --quiet'
-        local verbs='run exec list status show ps kill wait pause resume dmesg events syscalls profile version'
-        local takes_value='^(-n|-p|-E|-s|-c|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class)$'
+        local verbs='run exec start list status show ps top kill wait pause resume signal dmesg events syscalls trace profile version'
+        local takes_value='^(-n|-p|-E|-s|-c|-e|-d|--expression|--count|--interval|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--whom|--id|--value|-u|-l|--cwd|--container|--user|--umask|--limit|--fd|--hold)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
 
@@ -66,11 +66,15 @@ _sentryctl() {
                 --json) words='short pretty off' ;;
                 --pid) words='private host' ;;
                 --network) words='none private host' ;;
+                --whom | -w)
+                        [[ $verb == signal ]] && words='init all leader group pgrp task container'
+                        ;;
                 --class | -c) words='native emulated mediated refused denied' ;;
                 --profile) words=$(__sentryctl_profiles "${daemon[@]}") ;;
                 -p)
                         [[ $verb == run ]] && words=$(__sentryctl_profiles "${daemon[@]}")
                         ;;
+                --expression | -e) words="%emulated %mediated %refused %unknown $(__sentryctl_syscalls)" ;;
                 --sandbox | -s) words=$(__sentryctl_sandboxes "${daemon[@]}") ;;
                 --env | -E | --unsetenv) words=$(compgen -e) ;;
                 --bind | --ro-bind)
@@ -78,7 +82,7 @@ _sentryctl() {
                         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
                         return 0
                         ;;
-                --tmpfs | --chdir)
+                --tmpfs | --chdir | --cwd)
                         compopt -o filenames
                         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
                         return 0
@@ -91,12 +95,18 @@ _sentryctl() {
                         case $verb in
                                 run)
                                         words='--name= --profile= --hostname= --bind= --ro-bind= --tmpfs= --chdir= --env=
-                                                --unsetenv= --clearenv --pid= --network='
+                                                --unsetenv= --clearenv --init --pid= --network='
                                         ;;
-                                exec) words='--env= --chdir=' ;;
+                                exec)
+                                        words='--env= --cwd= --container= --user= --umask= --limit= --fd= --hold='
+                                        ;;
                                 show) words='--property= --value' ;;
+                                ps) words='--threads --tree' ;;
+                                top) words='--batch --count= --interval=' ;;
                                 kill) words='--status= --wait' ;;
-                                syscalls) words='--sandbox= --class=' ;;
+                                signal) words='--whom= --id= --value=' ;;
+                                trace) words='--expression= --times' ;;
+                                syscalls) words='--sandbox= --class= --stats' ;;
                         esac
                         words="$words $common"
                 else
@@ -110,8 +120,15 @@ _sentryctl() {
                                                 words=$(compgen -c -- "$cur" | sort -u)
                                         fi
                                         ;;
-                                status | show | ps | wait | dmesg | events)
+                                start | status | show | ps | top | wait | dmesg | events | trace)
                                         ((arguments == 0)) && words=$(__sentryctl_sandboxes "${daemon[@]}")
+                                        ;;
+                                signal)
+                                        if ((arguments == 0)); then
+                                                words=$(__sentryctl_sandboxes "${daemon[@]}")
+                                        elif ((arguments == 1)); then
+                                                words=$(compgen -A signal)
+                                        fi
                                         ;;
                                 kill | pause | resume) words=$(__sentryctl_sandboxes "${daemon[@]}") ;;
                                 syscalls) ((arguments == 0)) && words=$(__sentryctl_syscalls) ;;

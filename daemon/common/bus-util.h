@@ -22,6 +22,7 @@
 #define BUS_ERROR_NAME_IN_USE "org.sentryd1.Error.NameInUse"
 #define BUS_ERROR_NO_SUCH_PROFILE "org.sentryd1.Error.NoSuchProfile"
 #define BUS_ERROR_BAD_PROFILE "org.sentryd1.Error.BadProfile"
+#define BUS_ERROR_NO_SUCH_TASK "org.sentryd1.Error.NoSuchTask"
 #define BUS_ERROR_NOT_RUNNING "org.sentryd1.Error.NotRunning"
 #define BUS_ERROR_NOT_PAUSED "org.sentryd1.Error.NotPaused"
 #define BUS_ERROR_LIMIT_REACHED "org.sentryd1.Error.LimitReached"

@@ -6,9 +6,13 @@
  * takes no part in it.
  *
  * The launch of a process:
- *   program → kernel   LISTENER with the descriptors of LaunchFd; value 1: a received call can be interrupted by
- *                      fatal signals only (WAIT_KILLABLE_RECV), else 0; SCM_CREDENTIALS names the process
- *   kernel → program   GO (value 0), or REFUSED (value: errno); the program then execs
+ *   parent → kernel    CGROUP (value: number, launch_cgroup_name()) with a descriptor (O_PATH) of the control group below
+ *                      which it is about to make one for the sandbox, so that there is somebody to remove it; (0): it
+ *                      has made none. First program only
+ *   program → kernel   LISTENER (value: LAUNCH_LISTENER_ flags) with the descriptors of LaunchFd; SCM_CREDENTIALS names
+ *                      the process
+ *   kernel → program   GO (value 0), or REFUSED (value: errno); the program then execs. HELD says before that it may
+ *                      take any time: the sandbox is paused, or the program waits for Start()
  *   parent → kernel    EXITED (value: wait status) once it has reaped the program
  *   kernel → parent    STATUS (value: exit code), when the emulated kernel decided the status (kill, reboot);
  *                      it precedes the death of the program
@@ -17,6 +21,7 @@
  * launcher treats it as the death of sentry-kernel and ends the program. */
 
 #include <stdint.h>
+#include <stdio.h>
 
 #define LAUNCH_PROTOCOL_VERSION 1U
 
@@ -27,7 +32,14 @@ typedef enum LaunchType {
         LAUNCH_EXITED,
         LAUNCH_STATUS,
         LAUNCH_BYE,
+        LAUNCH_HELD,
+        LAUNCH_CGROUP,
 } LaunchType;
+
+enum {
+        LAUNCH_LISTENER_KILLABLE = 1 << 0,  /* received calls end by an answer or by death: WAIT_KILLABLE_RECV */
+        LAUNCH_LISTENER_IN_CGROUP = 1 << 1, /* the process is in the sandbox's control group */
+};
 
 /* The descriptors that come with LISTENER, in this order. */
 typedef enum LaunchFd {
@@ -45,3 +57,12 @@ typedef struct LaunchMessage {
         int32_t value;
         uint32_t reserved; /* 0 */
 } LaunchMessage;
+
+#define LAUNCH_CGROUP_NUMBER_MAX 64 /* sandboxes of one name below one control group, of several sentryds */
+
+static inline void launch_cgroup_name(const char *sandbox, int number, char *buffer, size_t size) {
+        if (number == 1)
+                (void) snprintf(buffer, size, "sentryd-%s", sandbox);
+        else
+                (void) snprintf(buffer, size, "sentryd-%s.%d", sandbox, number);
+}

@@ -2,11 +2,15 @@
 
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
+	daemon/common/bus-tasks.h \
 	daemon/common/bus-util.c \
 	daemon/common/bus-util.h \
+	daemon/common/cgroup-path.c \
+	daemon/common/cgroup-path.h \
 	daemon/common/launch-protocol.h \
 	daemon/common/log.c \
 	daemon/common/log.h \
+	daemon/common/profile-features.h \
 	daemon/common/profile-internal.h \
 	daemon/common/profile-load.c \
 	daemon/common/profile-locate.c \

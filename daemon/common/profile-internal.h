@@ -14,6 +14,8 @@
 #define PROFILE_LOG_SIZE_MIN 4096U
 #define PROFILE_LOG_SIZE_MAX (16U * 1024U * 1024U)
 #define PROFILE_LOG_SIZE_DEFAULT 65536U
+#define PROFILE_PTRACE_SCOPE_DEFAULT 1U
+#define PROFILE_PTRACE_SCOPE_MAX 3U
 #define PROFILE_DESCRIPTION_MAX 256U
 
 /* Where a document, or one of those that it was merged of, comes from. */
@@ -137,6 +139,8 @@ void read_description(ProfileReader *, const KeyPath *, const SchemaKey *, json_
 void read_kernel_text(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_cpus(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_pid(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_ptrace_scope(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_freezer(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_network(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_log_size(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_mounts(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);

@@ -57,6 +57,12 @@ static const SchemaKey sentry_keys[] = {
         { .name = "cpus", .types = SCHEMA_INTEGER | SCHEMA_STRING, .read = read_cpus,
           .allowed = "a number of CPUs from 1 to 1024 or a list of them such as \"0-3,5\" (0 to 1023)" },
         { .name = "pid", .types = SCHEMA_STRING, .allowed = "\"private\" or \"host\"", .read = read_pid },
+        { .name = "freezer", .types = SCHEMA_STRING, .allowed = "\"auto\", \"cgroup\" or \"ptrace\"",
+          .read = read_freezer },
+        { .name = "init", .types = SCHEMA_BOOLEAN, .allowed = "true or false",
+          .read = read_boolean, .offset = offsetof(Profile, init) },
+        { .name = "ptraceScope", .types = SCHEMA_INTEGER, .allowed = "a number from 0 to 3",
+          .read = read_ptrace_scope },
         { .name = "network", .types = SCHEMA_STRING, .allowed = "\"none\", \"private\" or \"host\"",
           .read = read_network },
         { .name = "emulatedCapabilities", .types = SCHEMA_ARRAY, .allowed = ALLOWED_CAPABILITIES,
@@ -175,6 +181,7 @@ static int profile_new(Profile **ret) {
         profile->root_read_only = true;
         profile->namespaces = NAMESPACES_DEFAULT;
         profile->log_size = PROFILE_LOG_SIZE_DEFAULT;
+        profile->ptrace_scope = PROFILE_PTRACE_SCOPE_DEFAULT;
         profile->env = calloc(1, sizeof(char *));
         profile->unsetenv = calloc(1, sizeof(char *));
         if (!profile->env || !profile->unsetenv)

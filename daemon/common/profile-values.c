@@ -299,6 +299,10 @@ static const char *const rlimit_names[] = {
         [RLIMIT_RTTIME] = "RLIMIT_RTTIME",
 };
 
+const char *profile_rlimit_name(unsigned resource) {
+        return resource < ELEMENTSOF(rlimit_names) ? rlimit_names[resource] : NULL;
+}
+
 typedef struct RlimitTarget {
         int resource; /* -1: none read, or a bad one */
         rlim_t soft, hard;
@@ -558,6 +562,24 @@ void read_pid(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, 
         int i = read_word(reader, path, words, ELEMENTSOF(words), value);
         reader->has_pid = i >= 0;
         reader->profile->pid_host = i == 1;
+}
+
+void read_ptrace_scope(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                       void *target) {
+        read_integer(reader, path, key, value, 0, PROFILE_PTRACE_SCOPE_MAX, &reader->profile->ptrace_scope);
+}
+
+void read_freezer(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                  void *target) {
+        static const char *const words[_PROFILE_FREEZER_MAX] = {
+                [PROFILE_FREEZER_AUTO] = "auto",
+                [PROFILE_FREEZER_CGROUP] = "cgroup",
+                [PROFILE_FREEZER_PTRACE] = "ptrace",
+        };
+
+        int i = read_word(reader, path, words, ELEMENTSOF(words), value);
+        if (i >= 0)
+                reader->profile->freezer = (ProfileFreezer) i;
 }
 
 void read_network(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,

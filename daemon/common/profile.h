@@ -46,6 +46,13 @@ typedef enum ProfileNetwork {
         _PROFILE_NETWORK_MAX,
 } ProfileNetwork;
 
+typedef enum ProfileFreezer {
+        PROFILE_FREEZER_AUTO,   /* the control group if there is one to be had, else ptrace */
+        PROFILE_FREEZER_CGROUP,
+        PROFILE_FREEZER_PTRACE,
+        _PROFILE_FREEZER_MAX,
+} ProfileFreezer;
+
 /* A profile, resolved (extends and overrides applied) and checked. All fields immutable after parsing. */
 typedef struct Profile {
         char *hostname, *domainname;
@@ -63,7 +70,10 @@ typedef struct Profile {
         size_t n_mounts;
         int namespaces; /* CLONE_NEW* the sandbox gets of its own, after "pid" and "network" are applied */
         bool pid_host;
+        bool init; /* sentry-init is the first process, not the program */
+        unsigned ptrace_scope; /* 0-3, as in Yama */
         ProfileNetwork network;
+        ProfileFreezer freezer;
         char *kernel_release, *kernel_version; /* or NULL: the host's */
         char *cpus; /* list as in cpuset(7) ("0-3,5"), or NULL */
         unsigned n_cpus; /* > 0: the first so many of the allowed ones; cpus is NULL then */
@@ -73,6 +83,9 @@ typedef struct Profile {
 
 Profile *profile_free(Profile *profile);
 static inline void profile_freep(Profile **profile) { profile_free(*profile); }
+
+/* "RLIMIT_NOFILE" and the like for 0, 1, …; NULL at the end. */
+const char *profile_rlimit_name(unsigned resource);
 
 /* One thing wrong in a profile. */
 typedef struct ProfileProblem {

@@ -20,20 +20,27 @@ static const char *const allowed[] = {
         "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "alarm",
         "getpid", "gettid", "getuid", "geteuid", "getgid", "getegid", "getrusage", "prlimit64", "getrlimit",
         "uname", "sysinfo", "clock_gettime", "clock_getres", "gettimeofday", "time",
+        "clone", "set_robust_list", "rseq",
         /* the event loop and the bus */
         "poll", "ppoll", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2",
         "timerfd_create", "timerfd_settime", "timerfd_gettime", "signalfd4", "eventfd2",
-        "read", "readv", "pread64", "write", "writev", "close", "close_range", "dup", "dup3", "fcntl", "lseek",
+        "read", "readv", "pread64", "write", "writev", "close", "close_range", "dup", "dup3", "pipe2", "fcntl", "lseek",
         "sendmsg", "sendto", "recvmsg", "recvfrom", "socketpair", "getsockopt", "setsockopt", "getsockname",
         "getpeername", "shutdown", "memfd_create", "ftruncate",
         /* /proc of the sandbox */
         "openat", "open", "stat", "lstat", "fstat", "newfstatat", "statx", "fstatfs", "getdents64", "readlink",
         "readlinkat", "access", "faccessat", "faccessat2",
+        /* the control group of a sandbox whose launcher died */
+        "unlinkat",
         /* the sandbox */
         "ioctl", "process_vm_readv", "process_vm_writev", "ptrace", "wait4", "waitid", "kill", "tgkill",
         "pidfd_open", "pidfd_send_signal", "kcmp", "sched_getaffinity", "sched_setaffinity",
+        /* on behalf of its tasks */
+        "pidfd_getfd", "rt_tgsigqueueinfo", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
+        "sched_getscheduler", "sched_setscheduler", "sched_getparam", "sched_setparam", "sched_getattr", "sched_setattr",
+        "sched_rr_get_interval",
         /* what sanitizers and malloc of other libcs use */
-        "sched_yield", "set_robust_list", "rseq", "prctl", "arch_prctl", "getcwd", "clone", "mincore",
+        "sched_yield", "prctl", "arch_prctl", "getcwd", "mincore",
 };
 
 static int install_filter(void) {
@@ -54,6 +61,10 @@ static int install_filter(void) {
                 if (r < 0)
                         goto finish;
         }
+        /* Libc starts threads with it unless the kernel does not know it. */
+        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+        if (r < 0)
+                goto finish;
         r = seccomp_load(filter);
 
 finish:

@@ -12,11 +12,14 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "host-behalf.h"
+#include "host-tasks.h"
 #include "launch-protocol.h"
 #include "log.h"
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
+#include "watchdog.h"
 
 /* ioctl_nsfs(2), since Linux 6.11; not in older headers. */
 #ifndef NS_GET_PID_FROM_PIDNS
@@ -67,11 +70,16 @@ static int memory_read(Host *host, const Call *call, GuestAddr address, void *bu
         struct iovec local = { .iov_base = buffer, .iov_len = size };
         struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = size };
         HostSeccomp *h = from_host(host);
+        Station *section;
+        ssize_t n;
         int r;
 
         if (size == 0)
                 return 0;
-        r = copied(process_vm_readv(call->tid, &local, 1, &remote, 1, 0), size, call);
+        section = watchdog_enter(call->cookie, "reading its memory");
+        n = process_vm_readv(call->tid, &local, 1, &remote, 1, 0);
+        watchdog_leave(section);
+        r = copied(n, size, call);
         if (r < 0)
                 return r;
         /* Only now it is certain that these were the caller's bytes and not those of a task that was given
@@ -83,12 +91,17 @@ static int memory_write(Host *host, const Call *call, GuestAddr address, const v
         struct iovec local = { .iov_base = (void *) buffer, .iov_len = size };
         struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = size };
         HostSeccomp *h = from_host(host);
+        Station *section;
+        ssize_t n;
 
         if (size == 0)
                 return 0;
         if (!notifier_call_is_valid(&h->sentry->notifier, call))
                 return -ESRCH;
-        return copied(process_vm_writev(call->tid, &local, 1, &remote, 1, 0), size, call);
+        section = watchdog_enter(call->cookie, "writing its memory");
+        n = process_vm_writev(call->tid, &local, 1, &remote, 1, 0);
+        watchdog_leave(section);
+        return copied(n, size, call);
 }
 
 static int namespace_inode(pid_t tid, const char *name, uint64_t *ret) {
@@ -111,32 +124,25 @@ bool host_seccomp_owns(const HostSeccomp *host, pid_t pid) {
                 !launch_server_is_launcher(host->sentry, pid);
 }
 
-static int task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
-        HostSeccomp *h = from_host(host);
+pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {
         int tid;
 
-        if (pid == 0) {
-                *ret = call->tid;
-                return 0;
-        }
-        if (pid < 0)
+        if (pid <= 0)
                 return -ESRCH;
+        if (host->sentry->profile->pid_host)
+                return host_seccomp_owns(host, pid) ? pid : -ESRCH;
 
-        if (h->sentry->profile->pid_host) {
-                if (!host_seccomp_owns(h, pid))
-                        return -ESRCH;
-                *ret = pid;
-                return 0;
-        }
+        tid = ioctl(host->pid_ns_fd, NS_GET_PID_FROM_PIDNS, pid);
+        if (tid < 0 && errno == ENOTTY)
+                return tasks_find_tid(host, pid);
+        return tid > 0 ? tid : -ESRCH;
+}
 
-        tid = ioctl(h->pid_ns_fd, NS_GET_PID_FROM_PIDNS, pid);
-        if (tid < 0 && errno == ENOTTY) {
-                tid = tasks_find_tid(h, pid);
-                if (tid < 0)
-                        return tid;
-        }
-        if (tid <= 0)
-                return -ESRCH;
+static int task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
+        pid_t tid = pid == 0 ? call->tid : host_seccomp_find_task(from_host(host), pid);
+
+        if (tid < 0)
+                return tid;
         *ret = tid;
         return 0;
 }
@@ -242,6 +248,24 @@ static const HostOps host_seccomp_ops = {
         .task_personality = task_personality,
         .task_get_affinity = task_get_affinity,
         .task_set_affinity = task_set_affinity,
+        .task_scan = host_task_scan,
+        .task_read = host_task_read,
+        .task_threads = host_task_threads,
+        .task_of = host_task_of,
+        .task_watch = host_task_watch,
+        .task_unwatch = host_task_unwatch,
+        .task_poll = host_task_poll,
+        .birth_mark = host_birth_mark,
+        .image_of = host_image_of,
+        .image_is = host_image_is,
+        .task_info = host_task_info,
+        .task_for_each = host_task_for_each,
+        .task_signal = host_task_signal,
+        .task_pidfd = host_task_pidfd,
+        .task_call = host_task_call,
+        .pidfd_task = host_pidfd_task,
+        .pidfd_signal = host_pidfd_signal,
+        .has_ptrace_scope = host_has_ptrace_scope,
         .system_info = system_info,
         .now = now,
         .event = host_event,
@@ -255,12 +279,16 @@ void host_seccomp_init(HostSeccomp *host, Sentry *sentry) {
                 .sentry = sentry,
                 .proc_fd = -EBADF,
                 .pid_ns_fd = -EBADF,
+                .loadavg_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC),
         };
 }
 
 void host_seccomp_done(HostSeccomp *host) {
         host->proc_fd = safe_close(host->proc_fd);
         host->pid_ns_fd = safe_close(host->pid_ns_fd);
+        free(host->pid_map.pairs);
+        host->pid_map = (PidMap) {};
+        host->loadavg_fd = safe_close(host->loadavg_fd);
 }
 
 /* The offset of a task's CLOCK_BOOTTIME against ours; time_namespaces(7). 0 when there is none. */

@@ -9,14 +9,32 @@
 #include <sys/types.h>
 
 #include "host.h"
+#include "proc-task.h"
 
 typedef struct Sentry Sentry;
+
+/* Our ids for those of the sandbox, where the kernel does not translate (before Linux 6.11): as of the last scan, and
+ * the last one asked for. */
+typedef struct PidPair {
+        pid_t id, host_id;
+} PidPair;
+
+typedef struct PidMap {
+        bool needed;
+        bool stale;     /* fill it again when an id is missed */
+        PidPair *pairs; /* owned; by id */
+        size_t n, n_allocated;
+        PidPair last;
+} PidMap;
 
 typedef struct HostSeccomp {
         Host host;               /* first; what the kernel sees */
         Sentry *sentry;          /* lookup only */
         int proc_fd;             /* owned; O_PATH on the sandbox's own /proc, -EBADF before the start */
         int pid_ns_fd;           /* owned; the sandbox's PID namespace, -EBADF before the start */
+        int loadavg_fd;          /* owned; our own /proc/loadavg: host_birth_mark() */
+        PidMap pid_map;          /* owned by host-tasks.c */
+        ProcIdMaps id_maps;      /* of the sandbox's user namespace, once they were read */
         uint64_t user_ns;        /* inode of the sandbox's user namespace: who is in it is ours */
         uint64_t pid_ns;         /* inode of its PID namespace; 0 when it uses the host's */
         uint64_t uts_ns;         /* inode of its UTS namespace. No task can be in another while unshare(2),
@@ -39,6 +57,9 @@ int host_seccomp_cpus(CpuSet *ret_allowed, uint32_t *ret_mask_size, uint32_t *re
 /* Whether a process is one of the sandbox: it is in its PID namespace or, when that is the host's, in its user
  * namespace and no launcher that waits there. */
 bool host_seccomp_owns(const HostSeccomp *host, pid_t pid);
+
+/* The host's id of the task that the sandbox knows as tid. -ESRCH when there is none. */
+pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t tid);
 
 /* The errno that a guest sees for an error of the host, negative both. */
 int host_error_to_guest(int error);

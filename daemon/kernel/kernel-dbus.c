@@ -3,6 +3,7 @@
 /* The vtable of a sentry-kernel's object on its connection to the manager, who shows it as a sandbox. */
 
 #include "bus-util.h"
+#include "bus-tasks.h"
 #include "kernel-methods.h"
 #include "sentry.h"
 
@@ -18,15 +19,25 @@ static const sd_bus_vtable kernel_vtable[] = {
         SD_BUS_METHOD("Kill", "i", NULL, kernel_method_kill, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Pause", NULL, NULL, kernel_method_pause, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Resume", NULL, NULL, kernel_method_resume, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Signal", "ssia{sv}", NULL, kernel_method_signal, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Start", "s", NULL, kernel_method_start, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Exec", "a{sv}", "hhs", kernel_method_exec, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListTasks", NULL, "a(uuuusstas)", kernel_method_list_tasks, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetTasks", "u", TASK_SIGNATURE, kernel_method_get_tasks, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetLog", NULL, "a(ttus)", kernel_method_get_log, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetSyscalls", NULL, "a(stt)", kernel_method_get_syscalls, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetSyscallStatistics", NULL, "a(stttat)", kernel_method_get_syscall_statistics,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetStatistics", NULL, "a{sv}", kernel_method_get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Trace", "a{sv}", "h", kernel_method_trace, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("Exited", "i", 0),
         SD_BUS_SIGNAL("UnimplementedSyscall", "sisus", 0),
         SD_BUS_SIGNAL("Refused", "ssus", 0),
         SD_BUS_SIGNAL("EventsDropped", "t", 0),
+        SD_BUS_SIGNAL("TaskNew", "uus", 0),
+        SD_BUS_SIGNAL("TaskExec", "uuss", 0),
+        SD_BUS_SIGNAL("TaskExit", "uui", 0),
+        SD_BUS_SIGNAL("Stuck", "sust", 0),
         SD_BUS_VTABLE_END,
 };
 

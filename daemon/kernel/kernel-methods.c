@@ -15,6 +15,7 @@
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
+#include "watchdog.h"
 
 static int not_running(Sentry *sentry, sd_bus_error *error) {
         return sd_bus_error_setf(error, BUS_ERROR_NOT_RUNNING,
@@ -74,85 +75,6 @@ int kernel_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(m, NULL);
 }
 
-int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_close_ int fd = -EBADF;
-        Sentry *sentry = userdata;
-        const char *key;
-        int r;
-
-        r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &key);
-                if (r < 0)
-                        return r;
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "Unknown option \"%s\": Exec has none so far.", key);
-        }
-        if (r < 0)
-                return r;
-        if (sentry->state != SENTRY_RUNNING)
-                return sd_bus_error_setf(error, BUS_ERROR_NOT_RUNNING,
-                                         "Sandbox \"%s\" is %s, a program can be started in a running one only.",
-                                         sentry->name, sentry_state_to_string(sentry->state));
-
-        r = launch_server_open(sentry, &fd);
-        if (r == -EMFILE)
-                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_REACHED,
-                                         "Sandbox \"%s\" has %u launched programs, no more are possible.",
-                                         sentry->name, LAUNCHES_MAX);
-        if (r < 0)
-                return r;
-        return sd_bus_reply_method_return(m, "hhs", fd, sentry->init_pidfd, sentry->document);
-}
-
-static int append_task(sd_bus_message *reply, const TaskInfo *task) {
-        int r;
-
-        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_STRUCT, "uuuusstas");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(reply, "uuuusst", (uint32_t) task->pid, (uint32_t) task->ppid,
-                                  (uint32_t) task->host_pid, task->n_threads, (char[]) { task->state, '\0' },
-                                  task->comm, task->start_usec);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append_strv(reply, task->argv);
-        if (r < 0)
-                return r;
-        return sd_bus_message_close_container(reply);
-}
-
-int kernel_method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_bus_message_ sd_bus_message *reply = NULL;
-        Sentry *sentry = userdata;
-        TaskInfo *tasks = NULL;
-        size_t n = 0;
-        int r;
-
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(uuuusstas)");
-        if (r < 0)
-                return r;
-        if (sentry->state == SENTRY_RUNNING || sentry->state == SENTRY_PAUSED) {
-                r = tasks_list(&sentry->host, &tasks, &n);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; i < n && r >= 0; i++)
-                r = append_task(reply, &tasks[i]);
-        tasks_free(tasks, n);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        return sd_bus_send(NULL, reply, NULL);
-}
-
 int kernel_method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         Sentry *sentry = userdata;
@@ -203,6 +125,46 @@ int kernel_method_get_syscalls(sd_bus_message *m, void *userdata, sd_bus_error *
         return sd_bus_send(NULL, reply, NULL);
 }
 
+static int append_statistics(sd_bus_message *reply, const char *name, const SyscallStatistics *s) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_STRUCT, "stttat");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "sttt", name, s->n_calls, s->total_ns, s->max_ns);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append_array(reply, SD_BUS_TYPE_UINT64, s->histogram,
+                                        statistics_used_buckets(s) * sizeof(uint64_t));
+        if (r < 0)
+                return r;
+        return sd_bus_message_close_container(reply);
+}
+
+int kernel_method_get_syscall_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+        Sentry *sentry = userdata;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(stttat)");
+        if (r < 0)
+                return r;
+        for (int id = 0; id < _SYSCALL_ID_MAX; id++) {
+                if (sentry->kernel->statistics[id].n_calls == 0)
+                        continue;
+                r = append_statistics(reply, syscall_table[id].name, &sentry->kernel->statistics[id]);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
 /* Resident memory of this process in bytes; 0 when it cannot be told. */
 static uint64_t memory_rss(void) {
         _cleanup_free_ char *text = NULL;
@@ -216,24 +178,33 @@ static uint64_t memory_rss(void) {
 int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Sentry *sentry = userdata;
         Kernel *kernel = sentry->kernel;
-        uint64_t n_calls = kernel->statistics_unknown.n_calls;
+        uint64_t n_calls = kernel->statistics_unknown.n_calls, cpu_usec;
+        const ThreadGroup *process;
         struct rusage usage = {};
         uint32_t n_threads = 0;
 
         for (int id = 0; id < _SYSCALL_ID_MAX; id++)
                 n_calls += kernel->statistics[id].n_calls;
-        (void) tasks_count(&sentry->host, &n_threads);
+        cpu_usec = task_table_cpu_usec(&kernel->tasks);
+        TAILQ_FOREACH(process, &kernel->tasks.processes, link)
+                n_threads += process->n_threads;
         (void) getrusage(RUSAGE_SELF, &usage);
 
         return sd_bus_reply_method_return(
-                        m, "a{sv}", 8,
+                        m, "a{sv}", 14,
+                        "Freezer", "s", freezer_method(&sentry->freezer)->name,
                         "Calls", "t", n_calls,
                         "CallsUnimplemented", "t", kernel->statistics_unknown.n_calls,
                         "CallsParked", "u", kernel->n_parked,
-                        "EventsDropped", "t", kernel->events.limit.dropped,
+                        "EventsDropped", "t", event_dropped(kernel),
+                        "CallsStuck", "t", watchdog.n_stuck,
+                        "TraceReaders", "u", (uint32_t) sentry->tracer.n_readers,
+                        "TraceDropped", "t", sentry->tracer.n_dropped,
                         "UptimeUSec", "t", kernel_uptime_usec(kernel),
+                        "Tasks", "u", (uint32_t) kernel->tasks.n_processes,
                         "Threads", "u", n_threads,
                         "MemoryRSS", "t", memory_rss(),
+                        "SandboxCPUTimeUSec", "t", cpu_usec,
                         "CPUTimeUSec", "t", (uint64_t) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000U +
                                             (uint64_t) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
 }
@@ -295,6 +266,16 @@ void kernel_dbus_changed(Sentry *sentry, ...) {
         (void) sd_bus_emit_properties_changed_strv(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, names);
 }
 
+void kernel_dbus_stuck(Sentry *sentry, const Call *call, uint64_t usec) {
+        char name[64], comm[65];
+
+        sentry->notifier.rearm = true;
+        notifier_call_name(call, name, sizeof(name));
+        task_comm(call->tid, comm);
+        (void) sd_bus_emit_signal(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, "Stuck", "sust", name,
+                                  (uint32_t) call->tid, comm, usec);
+}
+
 void kernel_dbus_exited(Sentry *sentry, int status) {
         (void) sd_bus_emit_signal(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, "Exited", "i",
                                   (int32_t) status);
@@ -305,6 +286,15 @@ void kernel_dbus_event(Sentry *sentry, const KernelEvent *event) {
 
         sentry->notifier.rearm = true;
         switch (event->kind) {
+        case KERNEL_EVENT_TASK_NEW:
+        case KERNEL_EVENT_TASK_EXEC:
+        case KERNEL_EVENT_TASK_EXIT:
+                kernel_dbus_task_event(sentry, event);
+                return;
+
+        case _KERNEL_EVENT_KIND_MAX:
+                return;
+
         case KERNEL_EVENT_UTS_CHANGED:
                 kernel_dbus_changed(sentry, "Hostname", "DomainName", NULL);
                 return;

@@ -3,6 +3,7 @@
 /* The kernel's end of launch sockets; launch-protocol.h has the protocol. */
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include "launch-protocol.h"
 #include "log.h"
 #include "sentry.h"
+#include "tasks.h"
 #include "util.h"
 
 #define FDS_MAX 8 /* room for more than is expected, so that none slips in unseen */
@@ -54,6 +56,30 @@ bool launch_server_is_launcher(const Sentry *sentry, pid_t pid) {
                 if (launch->parent_pid == pid)
                         return true;
         return false;
+}
+
+pid_t launch_server_leader(const Sentry *sentry, const char *container) {
+        const Launch *launch;
+        pid_t leader = 0;
+
+        /* The newest comes first. */
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (launch->pid != 0 && streq(launch->container, container))
+                        leader = launch->pid;
+        return leader;
+}
+
+pid_t launch_server_starting(const Sentry *sentry) {
+        const Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link) {
+                struct pollfd dead = { .fd = launch->pidfd, .events = POLLIN };
+
+                if (launch->pid != 0 && !launch->held && poll(&dead, 1, 0) == 0 &&
+                    !host_seccomp_owns(&sentry->host, launch->pid))
+                        return launch->pid;
+        }
+        return 0;
 }
 
 /* A message and what came with it. */
@@ -135,6 +161,32 @@ static pid_t parent_of(pid_t pid) {
         return parent;
 }
 
+/* From the waiting parent, before there is anybody in it. */
+static void on_cgroup(Launch *launch, Received *received) {
+        Sentry *sentry = launch->sentry;
+        int r = -EBADMSG;
+
+        if (launch->is_first && launch->pid == 0 && received->n_fds == 1)
+                r = sandbox_cgroup_announced(&sentry->cgroup, sentry->name, &received->fds[0],
+                                             received->message.value);
+        if (r < 0)
+                log_warning("%s: malformed message about a control group", sentry->name);
+}
+
+static void note_cgroup(Launch *launch, bool inside) {
+        Sentry *sentry = launch->sentry;
+        int r;
+
+        if (launch->is_first && inside) {
+                r = sandbox_cgroup_entered(&sentry->cgroup);
+                if (r < 0)
+                        log_warning("%s: the control group is of no use: %s", sentry->name, strerror(-r));
+        } else if (!inside && sentry->cgroup.fd >= 0) {
+                log_debug("%s: a program could not enter the control group", sentry->name);
+                sentry->cgroup.partial = true;
+        }
+}
+
 static int accept_listener(Launch *launch, Received *received) {
         Sentry *sentry = launch->sentry;
         int r;
@@ -156,14 +208,57 @@ static int accept_listener(Launch *launch, Received *received) {
                                     launch);
                 if (r < 0)
                         return r;
-        } else if (sentry->state != SENTRY_RUNNING)
+        } else if (sentry->state != SENTRY_RUNNING && sentry->state != SENTRY_PAUSED)
                 return -ESRCH;
+        else if (launch->container[0] != '\0') {
+                r = task_table_set_container(&sentry->kernel->tasks, launch->pid, launch->container);
+                if (r < 0)
+                        return r;
+        }
 
-        r = notifier_add(&sentry->notifier, received->fds[LAUNCH_FD_LISTENER], received->message.value == 1);
+        r = notifier_add(&sentry->notifier, received->fds[LAUNCH_FD_LISTENER], received->message.value & LAUNCH_LISTENER_KILLABLE);
         if (r < 0)
                 return r;
         received->fds[LAUNCH_FD_LISTENER] = -EBADF;
+        note_cgroup(launch, received->message.value & LAUNCH_LISTENER_IN_CGROUP);
         return 0;
+}
+
+static void let_go(Launch *launch) {
+        Sentry *sentry = launch->sentry;
+        int r;
+
+        launch->held = false;
+        r = say(launch, LAUNCH_GO, 0);
+        if (r < 0)
+                log_warning("%s: cannot start the program: %s", sentry->name, strerror(-r));
+        else if (launch->is_first)
+                sentry_started(sentry);
+}
+
+static bool must_wait(const Launch *launch) {
+        return launch->hold[0] != '\0' || launch->sentry->state == SENTRY_PAUSED;
+}
+
+int launch_server_start(Sentry *sentry, const char *hold) {
+        Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (streq(launch->hold, hold)) {
+                        launch->hold[0] = '\0';
+                        if (launch->held && !must_wait(launch))
+                                let_go(launch);
+                        return 0;
+                }
+        return -ESRCH;
+}
+
+void launch_server_resumed(Sentry *sentry) {
+        Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (launch->held && !must_wait(launch))
+                        let_go(launch);
 }
 
 static void on_listener(Launch *launch, Received *received) {
@@ -179,11 +274,12 @@ static void on_listener(Launch *launch, Received *received) {
                 return;
         }
 
-        r = say(launch, LAUNCH_GO, 0);
-        if (r < 0)
-                log_warning("%s: cannot start the program: %s", sentry->name, strerror(-r));
-        else if (launch->is_first)
-                sentry_started(sentry);
+        if (!must_wait(launch)) {
+                let_go(launch);
+                return;
+        }
+        launch->held = true;
+        (void) say(launch, LAUNCH_HELD, 0);
 }
 
 /* Exit code of a wait status, as a shell has it. */
@@ -200,6 +296,7 @@ static void on_launcher_lost(Launch *launch) {
         Sentry *sentry = launch->sentry;
 
         if (launch->is_first) {
+                sentry->launcher_lost = true;
                 if (launch->pid == 0) {
                         log_debug("%s: the launcher went away before it launched anything", sentry->name);
                         sentry_exited(sentry, 125);
@@ -232,6 +329,8 @@ static int on_launch(sd_event_source *source, int fd, uint32_t revents, void *us
                 on_launcher_lost(launch);
         else if (received.message.type == LAUNCH_LISTENER)
                 on_listener(launch, &received);
+        else if (received.message.type == LAUNCH_CGROUP)
+                on_cgroup(launch, &received);
         else if (received.message.type == LAUNCH_EXITED) {
                 int status = exit_code(received.message.value);
 
@@ -252,7 +351,7 @@ static int on_launch(sd_event_source *source, int fd, uint32_t revents, void *us
         return 0;
 }
 
-int launch_server_add(Sentry *sentry, int fd, bool is_first) {
+static int launch_new(Sentry *sentry, int fd, bool is_first, const char *container, const char *hold) {
         static const int on = 1;
         Launch *launch;
         int r;
@@ -267,6 +366,8 @@ int launch_server_add(Sentry *sentry, int fd, bool is_first) {
         if (!launch)
                 return -ENOMEM;
         *launch = (Launch) { .sentry = sentry, .fd = fd, .pidfd = -EBADF, .is_first = is_first };
+        (void) snprintf(launch->container, sizeof(launch->container), "%s", container);
+        (void) snprintf(launch->hold, sizeof(launch->hold), "%s", hold);
         r = sd_event_add_io(sentry->event, &launch->source, fd, EPOLLIN, on_launch, launch);
         if (r < 0) {
                 free(launch);
@@ -277,12 +378,21 @@ int launch_server_add(Sentry *sentry, int fd, bool is_first) {
         return 0;
 }
 
-int launch_server_open(Sentry *sentry, int *ret_fd) {
+int launch_server_add(Sentry *sentry, int fd) {
+        return launch_new(sentry, fd, true, "", "");
+}
+
+int launch_server_open(Sentry *sentry, const char *container, const char *hold, int *ret_fd) {
+        const Launch *launch;
         int fds[2], r;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (*hold && streq(launch->hold, hold))
+                        return -EEXIST;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
-        r = launch_server_add(sentry, fds[0], false);
+        r = launch_new(sentry, fds[0], false, container, hold);
         if (r < 0) {
                 safe_close(fds[0]);
                 safe_close(fds[1]);

@@ -2,12 +2,21 @@
 
 pkglibexec_PROGRAMS += sentry-kernel
 sentry_kernel_SOURCES = \
+	daemon/kernel/cgroup.c \
+	daemon/kernel/cgroup.h \
 	daemon/kernel/confine.c \
 	daemon/kernel/confine.h \
+	daemon/kernel/exec-methods.c \
+	daemon/kernel/freezer-cgroup.c \
+	daemon/kernel/freezer-ptrace.c \
 	daemon/kernel/freezer.c \
 	daemon/kernel/freezer.h \
+	daemon/kernel/host-behalf.c \
+	daemon/kernel/host-behalf.h \
 	daemon/kernel/host-seccomp.c \
 	daemon/kernel/host-seccomp.h \
+	daemon/kernel/host-tasks.c \
+	daemon/kernel/host-tasks.h \
 	daemon/kernel/kernel-dbus.c \
 	daemon/kernel/kernel-methods.c \
 	daemon/kernel/kernel-methods.h \
@@ -15,10 +24,24 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/main.c \
 	daemon/kernel/notify.c \
 	daemon/kernel/notify.h \
+	daemon/kernel/proc-task.c \
+	daemon/kernel/proc-task.h \
 	daemon/kernel/sentry.c \
 	daemon/kernel/sentry.h \
+	daemon/kernel/signal-methods.c \
+	daemon/kernel/signals.c \
+	daemon/kernel/signals.h \
+	daemon/kernel/task-methods.c \
+	daemon/kernel/task-watch.c \
+	daemon/kernel/task-watch.h \
 	daemon/kernel/tasks.c \
-	daemon/kernel/tasks.h
-sentry_kernel_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
+	daemon/kernel/tasks.h \
+	daemon/kernel/tracer-methods.c \
+	daemon/kernel/tracer.c \
+	daemon/kernel/tracer.h \
+	daemon/kernel/watchdog.c \
+	daemon/kernel/watchdog.h
+# Frame pointers: the watchdog walks the stack of a thread that is stuck.
+sentry_kernel_CFLAGS = $(AM_CFLAGS) -pthread -fno-omit-frame-pointer $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 # One process per sandbox: each library costs memory, so these and no more.
 sentry_kernel_LDADD = libkernelemu.a libcommon.a $(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS)

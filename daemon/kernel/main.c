@@ -12,6 +12,7 @@
 #include "profile.h"
 #include "sentry.h"
 #include "util.h"
+#include "watchdog.h"
 
 /* The descriptors that the manager hands over. */
 enum {
@@ -19,8 +20,6 @@ enum {
         LAUNCH_FD = 4,
         PROFILE_FD = 5,
 };
-
-#define GOODBYE_SEC 5
 
 static int usage(FILE *f) {
         fputs("Usage: sentry-kernel --name NAME\n\n"
@@ -82,14 +81,9 @@ int main(int argc, char *argv[]) {
                 return EXIT_FAILURE;
         }
 
-        r = sentry_run(sentry);
-        if (r < 0)
-                log_error("%s: event loop: %s", name, strerror(-r));
-
-        /* What is left for the manager is written on the way out. One that does not read must not keep us. */
-        (void) sigemptyset(&all);
-        (void) sigaddset(&all, SIGALRM);
-        (void) alarm(GOODBYE_SEC);
-        (void) sigprocmask(SIG_UNBLOCK, &all, NULL);
+        r = watchdog_run(sentry);
+        sentry_goodbye(sentry, r);
+        if (watchdog_has_stuck())
+                _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

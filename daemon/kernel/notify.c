@@ -13,7 +13,10 @@
 
 #include "log.h"
 #include "sentry.h"
+#include "tasks.h"
 #include "util.h"
+#include "util/macros.h"
+#include "watchdog.h"
 
 /* Since Linux 6.6; not in older headers. The flags go by value: a pointer gives EINVAL and no speed-up. */
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -244,9 +247,11 @@ static int answer_fd(NotifySlot *slot, Verdict verdict, struct seccomp_notif_res
         return 0;
 }
 
-static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
+/* Gives a call its answer, and the slot free unless it is parked. Returns the descriptor that a VERDICT_FD became, or
+ * the error it ended with. */
+static int complete(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
         struct seccomp_notif_resp response = { .id = slot->id };
-        int r;
+        int fd = -EBADF, r;
 
         switch (verdict.kind) {
         case VERDICT_VALUE:
@@ -262,6 +267,7 @@ static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
                 r = answer_fd(slot, verdict, &response);
                 if (r < 0)
                         response.error = host_error_to_guest(r);
+                fd = r < 0 ? response.error : (int) response.val;
                 safe_close(verdict.host_fd);
                 break;
         case VERDICT_PARKED:
@@ -269,7 +275,7 @@ static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
                         slot->state = SLOT_PARKED;
                         notifier->n_parked++;
                 }
-                return;
+                return -EBADF;
         }
 
         if (slot->state == SLOT_PARKED)
@@ -280,6 +286,24 @@ static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
          * is to be undone. */
         if (ioctl(slot->listener->fd, SECCOMP_IOCTL_NOTIF_SEND, &response) < 0 && errno != ENOENT)
                 log_warning("cannot answer a call of task %" PRId32 ": %s", slot->call.tid, strerror(errno));
+        return fd;
+}
+
+/* Apart, for the size of its frame. */
+static __attribute__((noinline)) void answer_traced(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
+        Tracer *tracer = &notifier->sentry->tracer;
+        TracedCall traced;
+
+        tracer_take_down(tracer, &slot->call, verdict, slot->start_ns, &traced);
+        tracer_tell(tracer, &traced, complete(notifier, slot, verdict));
+}
+
+static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
+        /* All that tracing costs when nobody traces. */
+        if (__builtin_expect(notifier->sentry->tracer.n_readers > 0, 0) && verdict.kind != VERDICT_PARKED)
+                answer_traced(notifier, slot, verdict);
+        else
+                (void) complete(notifier, slot, verdict);
 }
 
 /* A guest kernel that gets -ERESTARTSYS runs the call again after the signal or the stop that is pending, with
@@ -452,6 +476,45 @@ static unsigned receive_batch(Notifier *notifier, Listener *listener, NotifySlot
         return n;
 }
 
+static void serve_slot(Notifier *notifier, NotifySlot *slot, uint64_t now) {
+        slot->start_ns = now;
+        watchdog_begin(&slot->call, now);
+        answer(notifier, slot, syscall_dispatch(notifier->sentry->kernel, &slot->call));
+        watchdog_end();
+}
+
+void notifier_abandon(Notifier *notifier, uint64_t cookie, uint64_t ns, const char *what) {
+        NotifySlot *slot = slot_of(notifier, cookie);
+        Kernel *kernel = notifier->sentry->kernel;
+        char comm[65], name[64];
+        TracedCall traced;
+        Call call;
+
+        if (!slot)
+                return;
+
+        call = slot->call;
+        notifier_call_name(&call, name, sizeof(name));
+        task_comm(call.tid, comm);
+        log_warning("%s: stuck in %s of %s (pid %" PRId32 ") for %" PRIu64 " ms, %s; it gets EFAULT. Where that is:",
+                    notifier->sentry->name, name, comm, call.tid, ns / (1000 * NSEC_PER_USEC), what);
+        if (call.id != SYSCALL_ID_UNKNOWN && !call.foreign)
+                statistics_add(&kernel->statistics[call.id], ns);
+        watchdog.n_stuck++;
+        kernel_dbus_stuck(notifier->sentry, &call, ns / NSEC_PER_USEC);
+
+        kernel_unpark(kernel, cookie);
+        tracer_take_down_unread(&notifier->sentry->tracer, &call, verdict_error(EFAULT), slot->start_ns, &traced);
+        tracer_tell(&notifier->sentry->tracer, &traced, complete(notifier, slot, verdict_error(EFAULT)));
+}
+
+/* A service that woke a parked call which then got stuck is begun again: handlers are idempotent. */
+void notifier_serve_rest(Notifier *notifier) {
+        for (unsigned i = 0; i < NOTIFY_SLOTS; i++)
+                if (notifier->slots[i].state == SLOT_GOT)
+                        serve_slot(notifier, &notifier->slots[i], kernel_now(notifier->sentry->kernel));
+}
+
 /* Serves what one listener holds; frees it at its end. */
 static void serve(Notifier *notifier, Listener *listener) {
         Kernel *kernel = notifier->sentry->kernel;
@@ -461,7 +524,7 @@ static void serve(Notifier *notifier, Listener *listener) {
 
         n = receive_batch(notifier, listener, batch, &hangup);
         for (unsigned i = 0; i < n; i++)
-                answer(notifier, batch[i], syscall_dispatch(kernel, &batch[i]->call));
+                serve_slot(notifier, batch[i], i == 0 ? batch[i]->call.received_ns : kernel->decided_ns);
 
         if (hangup)
                 listener_free(listener);

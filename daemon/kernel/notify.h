@@ -39,6 +39,7 @@ typedef struct NotifySlot {
         SlotState state;
         Listener *listener; /* lookup only; NULL when the listener went away */
         uint64_t id;        /* the kernel's */
+        uint64_t start_ns;  /* when its service began; kernel_now() */
         Call call;
 } NotifySlot;
 
@@ -70,6 +71,12 @@ unsigned notifier_poll_fds(const Notifier *notifier, struct pollfd *fds);
 
 /* Receives all that is there from listeners that poll said something of, dispatches, answers. */
 void notifier_dispatch(Notifier *notifier, const struct pollfd *fds, unsigned n_fds);
+
+/* Gives a call up in whose service a thread is stuck: EFAULT, and everybody is told. ns: how long it has been; what:
+ * what it was doing. */
+void notifier_abandon(Notifier *notifier, uint64_t cookie, uint64_t ns, const char *what);
+/* Serves what was received and not dispatched, or not to the end. */
+void notifier_serve_rest(Notifier *notifier);
 
 /* Gives parked calls back to their tasks to run again: each must be about to stop for a signal or a freezer. */
 void notifier_restart_parked(Notifier *notifier);

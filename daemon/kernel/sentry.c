@@ -13,11 +13,13 @@
 
 #include "bus-util.h"
 #include "log.h"
+#include "profile-features.h"
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
 
 #define PAUSE_DEADLINE_NS (10 * UINT64_C(1000000000))
+#define GOODBYE_SEC 5
 #define EXIT_WORD_USEC (2 * 1000000U) /* how long a launcher may take to say how its program ended */
 
 const char *sentry_state_to_string(SentryState state) {
@@ -38,6 +40,8 @@ static int kernel_of_profile(Sentry *sentry) {
                 .hostname = profile->hostname,
                 .domainname = profile->domainname,
                 .emulated_capabilities = profile->emulated_capabilities,
+                .features = profile_features(profile),
+                .ptrace_scope = (PtraceScope) profile->ptrace_scope,
                 .log_size = profile->log_size,
                 .version_string = PACKAGE_VERSION,
         };
@@ -131,6 +135,8 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         LIST_INIT(&sentry->launches);
         host_seccomp_init(&sentry->host, sentry);
         freezer_init(&sentry->freezer, sentry);
+        tracer_init(&sentry->tracer, sentry);
+        sandbox_cgroup_init(&sentry->cgroup);
         sentry->init_pidfd = -EBADF;
         sentry->status = -1;
         sentry->name = strdup(name);
@@ -159,10 +165,13 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
                 if (r < 0)
                         return r;
         }
+        r = task_watch_init(&sentry->task_watch, sentry);
+        if (r < 0)
+                return r;
         r = notifier_init(&sentry->notifier, sentry);
         if (r < 0)
                 return r;
-        r = launch_server_add(sentry, launch_fd, true);
+        r = launch_server_add(sentry, launch_fd);
         if (r < 0)
                 return r;
         r = connect_bus(sentry, bus_fd);
@@ -179,10 +188,13 @@ Sentry *sentry_free(Sentry *sentry) {
 
         launch_server_done(sentry);
         notifier_done(&sentry->notifier);
+        tracer_done(&sentry->tracer);
         freezer_done(&sentry->freezer);
+        task_watch_done(&sentry->task_watch);
         host_seccomp_done(&sentry->host);
         sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
         sentry->bus = sd_bus_flush_close_unref(sentry->bus);
+        sandbox_cgroup_done(&sentry->cgroup, sentry->launcher_lost);
         sentry->event = sd_event_unref(sentry->event);
         kernel_free(sentry->kernel);
         profile_free(sentry->profile);
@@ -195,16 +207,18 @@ Sentry *sentry_free(Sentry *sentry) {
 /* The listeners are polled beside the event loop and not by it: a round of sd-event costs several system calls,
  * and a guest waits for every one of them. */
 int sentry_run(Sentry *sentry) {
+        /* Where a thread has been relieved, it was in the loop of poll. */
+        bool resumed = sd_event_get_state(sentry->event) == SD_EVENT_ARMED;
         struct pollfd fds[1 + LISTENERS_MAX];
         int r;
 
-        for (;;) {
+        for (;; resumed = false) {
                 unsigned n;
 
                 if (sd_event_get_state(sentry->event) == SD_EVENT_FINISHED)
                         return 0;
-                r = sd_event_prepare(sentry->event);
-                if (r == 0)
+                r = resumed ? 0 : sd_event_prepare(sentry->event);
+                if (r == 0 && !resumed)
                         do {
                                 n = notifier_poll_fds(&sentry->notifier, fds + 1);
                                 fds[0] = (struct pollfd) {
@@ -214,17 +228,36 @@ int sentry_run(Sentry *sentry) {
                                 if (poll(fds, 1 + n, -1) < 0 && errno != EINTR)
                                         return -errno;
                                 notifier_dispatch(&sentry->notifier, fds + 1, n);
+                                /* Those whose calls these were have their answers: now is the time to tell. */
+                                if (task_table_has_events(&sentry->kernel->tasks))
+                                        task_table_tell(&sentry->kernel->tasks);
                         } while (fds[0].revents == 0 && !sentry->notifier.rearm);
                 if (r >= 0)
                         r = r > 0 ? r : sd_event_wait(sentry->event, 0);
                 if (r > 0)
                         r = sd_event_dispatch(sentry->event);
+                if (task_table_has_events(&sentry->kernel->tasks))
+                        task_table_tell(&sentry->kernel->tasks);
                 if (r == -ESTALE || r == -ECHILD)
                         return 0;
                 if (r < 0)
                         return r;
                 sentry->notifier.rearm = false;
         }
+}
+
+void sentry_goodbye(Sentry *sentry, int r) {
+        sigset_t alarm_only;
+
+        if (r < 0)
+                log_error("%s: event loop: %s", sentry->name, strerror(-r));
+
+        /* What is left for the manager is written on the way out. One that does not read must not keep us. */
+        (void) sigemptyset(&alarm_only);
+        (void) sigaddset(&alarm_only, SIGALRM);
+        (void) alarm(GOODBYE_SEC);
+        (void) pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
+        sentry->bus = sd_bus_flush_close_unref(sentry->bus);
 }
 
 int sentry_boot(Sentry *sentry, pid_t pid, int pidfd, int fds[]) {
@@ -296,6 +329,8 @@ static int kill_one(pid_t pid, void *userdata) {
  * are killed until there is none. */
 static void kill_all(Sentry *sentry) {
         (void) syscall(SYS_pidfd_send_signal, sentry->init_pidfd, SIGKILL, NULL, 0);
+        if (sentry->cgroup.fd >= 0) /* before Linux 5.14 there is no such file */
+                (void) sandbox_cgroup_write(&sentry->cgroup, "cgroup.kill", "1");
         if (!sentry->profile->pid_host)
                 return;
         for (unsigned round = 0; round < 1000; round++) {
@@ -320,14 +355,14 @@ int sentry_kill(Sentry *sentry, int status) {
         return 0;
 }
 
-int sentry_pause(Sentry *sentry, char **ret_message) {
+int sentry_freeze(Sentry *sentry, char **ret_message) {
         uint64_t now = kernel_now(sentry->kernel);
         int r;
 
         if (sentry->state != SENTRY_RUNNING && sentry->state != SENTRY_PAUSED)
                 return -ESRCH;
 
-        if (sentry->pause_depth == 0) {
+        if (sentry->freeze_depth == 0) {
                 /* A task whose call was received cannot stop before it is answered, and all but the parked ones
                  * are. So nothing is received any more: a call that waits for that stops, and is made again
                  * afterwards. */
@@ -337,6 +372,29 @@ int sentry_pause(Sentry *sentry, char **ret_message) {
                         sentry->notifier.receiving = true;
                         return r;
                 }
+        }
+        sentry->freeze_depth++;
+        return 0;
+}
+
+void sentry_thaw(Sentry *sentry) {
+        if (--sentry->freeze_depth > 0)
+                return;
+        freezer_thaw(&sentry->freezer);
+        sentry->notifier.receiving = true;
+        sentry->notifier.rearm = true;
+}
+
+int sentry_pause(Sentry *sentry, char **ret_message) {
+        int r;
+
+        if (sentry->state != SENTRY_RUNNING && sentry->state != SENTRY_PAUSED)
+                return -ESRCH;
+
+        if (sentry->pause_depth == 0) {
+                r = sentry_freeze(sentry, ret_message);
+                if (r < 0)
+                        return r;
                 sentry->state = SENTRY_PAUSED;
         }
 
@@ -352,9 +410,9 @@ int sentry_resume(Sentry *sentry) {
                 return -EALREADY;
 
         if (--sentry->pause_depth == 0) {
-                freezer_thaw(&sentry->freezer);
-                sentry->notifier.receiving = true;
+                sentry_thaw(sentry);
                 sentry->state = SENTRY_RUNNING;
+                launch_server_resumed(sentry);
         }
         kernel_dbus_changed(sentry, "State", "PauseDepth", NULL);
         return 0;

@@ -12,12 +12,16 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "cgroup.h"
 #include "freezer.h"
 #include "host-seccomp.h"
 #include "kernel.h"
 #include "notify.h"
 #include "profile.h"
+#include "task-watch.h"
+#include "tracer.h"
 
+#define LAUNCH_ID_MAX 64U
 #define LAUNCHES_MAX 64U /* programs that were launched into a sandbox and have a launcher that waits */
 
 typedef enum SentryState {
@@ -42,6 +46,10 @@ typedef struct Launch {
         int pidfd;                 /* owned, with pid */
         sd_event_source *exit_source; /* owned, with pidfd: the first program only */
         bool is_first;             /* immutable */
+        char container[LAUNCH_ID_MAX + 1]; /* immutable; what it and its descendants belong to. "": the first
+                                               * program's */
+        char hold[LAUNCH_ID_MAX + 1]; /* what Start() calls it while it must wait for that; "" else */
+        bool held;                 /* it said LISTENER and was not told to go yet */
         LIST_ENTRY(Launch) link;   /* owned by the sentry */
 } Launch;
 
@@ -54,14 +62,19 @@ struct Sentry {
 
         HostSeccomp host;          /* owned */
         Kernel *kernel;            /* owned */
+        TaskWatch task_watch;      /* owned by task-watch.c */
         Notifier notifier;         /* owned by notify.c */
         Freezer freezer;           /* owned by freezer.c */
+        Tracer tracer;             /* owned by tracer.c */
+        SandboxCgroup cgroup;      /* owned; launch-server.c fills it in */
+        bool launcher_lost;        /* the first launcher died without a word: its part of tidying up is ours */
 
         LIST_HEAD(, Launch) launches; /* owned by launch-server.c */
         unsigned n_launches;
 
         SentryState state;         /* sentry_set_state() */
-        unsigned pause_depth;      /* owned by sentry.c */
+        unsigned pause_depth;      /* owned by sentry.c: how often Pause() was called */
+        unsigned freeze_depth;     /* owned by sentry.c: sentry_freeze(), once for all pauses */
         pid_t init_pid;            /* host pid of the first program; 0 before */
         int init_pidfd;            /* the launch's; -EBADF before */
         uint64_t started_usec;     /* CLOCK_REALTIME, when the first program was let go */
@@ -74,8 +87,11 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
 Sentry *sentry_free(Sentry *sentry);
 static inline void sentry_freep(Sentry **sentry) { sentry_free(*sentry); }
 
-/* Serves until the sandbox has ended. */
+/* Serves until the sandbox has ended; watchdog_run() is this with a watchdog. A thread may begin it while another that
+ * did so before is stuck in the service of a call and never comes back to it. */
 int sentry_run(Sentry *sentry);
+/* Says what is left to say, within a deadline; r: what sentry_run() returned. */
+void sentry_goodbye(Sentry *sentry, int r);
 
 /* The first program is there and waits to go. pidfd stays the launch's; of fds (indexed by LaunchFd), what
  * is taken is set to -EBADF. 0 or an error, which refuses the launch. */
@@ -96,21 +112,36 @@ int sentry_pause(Sentry *sentry, char **ret_message);
 /* -EALREADY when it is not paused. */
 int sentry_resume(Sentry *sentry);
 
+/* Stops all tasks while something is done to them; nests, and with pauses. Nobody is told. As sentry_pause(). */
+int sentry_freeze(Sentry *sentry, char **ret_message);
+void sentry_thaw(Sentry *sentry);
+
 /* launch-server.c */
-/* Serves a launch socket; takes ownership of fd. */
-int launch_server_add(Sentry *sentry, int fd, bool is_first);
+/* Serves the launch socket of the first program; takes ownership of fd. */
+int launch_server_add(Sentry *sentry, int fd);
 void launch_server_done(Sentry *sentry);
 /* Tells the waiting launchers that the status was decided here. */
 void launch_server_tell_status(Sentry *sentry, int status);
 /* Whether a process is a launcher that waits for its program: it is in the sandbox's user namespace, but none
  * of its tasks. */
 bool launch_server_is_launcher(const Sentry *sentry, pid_t pid);
-/* A socket for one more program: the launcher's end. */
-int launch_server_open(Sentry *sentry, int *ret_fd);
+/* A socket for one more program of a container: the launcher's end. hold: "", or what launch_server_start() will call
+ * it; -EEXIST when one that waits is called so. */
+int launch_server_open(Sentry *sentry, const char *container, const char *hold, int *ret_fd);
+/* Lets the program go that was opened with this hold, now or as soon as it is there. -ESRCH. */
+int launch_server_start(Sentry *sentry, const char *hold);
+/* The sandbox runs again: lets those go that came meanwhile. */
+void launch_server_resumed(Sentry *sentry);
+/* Host pid of the program that a container was started with: the oldest that still has its launcher. 0: none. */
+pid_t launch_server_leader(const Sentry *sentry, const char *container);
+/* Host pid of a program that was told to go and has not exec'ed in the sandbox yet, where it is out of reach. 0: none. */
+pid_t launch_server_starting(const Sentry *sentry);
 
 /* kernel-dbus.c */
 int kernel_dbus_add(Sentry *sentry);
 void kernel_dbus_event(Sentry *sentry, const KernelEvent *event);
+void kernel_dbus_task_event(Sentry *sentry, const KernelEvent *event); /* task-methods.c */
+void kernel_dbus_stuck(Sentry *sentry, const Call *call, uint64_t usec);
 void kernel_dbus_exited(Sentry *sentry, int status);
 /* PropertiesChanged for the named ones, NULL at the end. */
 void kernel_dbus_changed(Sentry *sentry, ...) __attribute__((sentinel));

@@ -12,8 +12,6 @@
 #include "tasks.h"
 #include "util.h"
 
-#define ARGV_TEXT_MAX (128U * 1024U)
-
 static void closedirp(DIR **dir) {
         if (*dir)
                 (void) closedir(*dir);
@@ -105,48 +103,6 @@ static int read_stat(int proc_fd, pid_t pid, Stat *ret) {
         return 0;
 }
 
-static int read_argv(int proc_fd, pid_t pid, char ***ret) {
-        _cleanup_strv_free_ char **argv = NULL;
-        _cleanup_free_ char *text = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        size_t size;
-        char path[64];
-        ssize_t n;
-        int r;
-
-        (void) snprintf(path, sizeof(path), "%d/cmdline", (int) pid);
-        fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        text = malloc(ARGV_TEXT_MAX + 1);
-        if (!text)
-                return -ENOMEM;
-        /* One read: a guest can write its own arguments while we look. Longer ones are cut. */
-        n = read(fd, text, ARGV_TEXT_MAX);
-        if (n < 0)
-                return -errno;
-        size = (size_t) n;
-        text[size] = '\0';
-
-        for (size_t i = 0; i < size; i += strlen(text + i) + 1) {
-                size_t length = strlen(text + i);
-
-                /* What is no UTF-8 cannot go over D-Bus. */
-                for (size_t ok; (ok = utf8_valid_length(text + i, length)) < length;)
-                        text[i + ok] = '?';
-                r = strv_extend(&argv, text + i);
-                if (r < 0)
-                        return r;
-        }
-        if (!argv) {
-                argv = calloc(1, sizeof(char *));
-                if (!argv)
-                        return -ENOMEM;
-        }
-        *ret = TAKE_PTR(argv);
-        return 0;
-}
-
 /* The id of a task in its own, innermost PID namespace. */
 static int read_nspid(pid_t host_tid, pid_t *ret_innermost) {
         _cleanup_free_ char *text = NULL;
@@ -218,123 +174,6 @@ pid_t tasks_find_tid(const HostSeccomp *host, pid_t tid) {
         if (r < 0)
                 return r;
         return r > 0 ? find.found : -ESRCH;
-}
-
-TaskInfo *tasks_free(TaskInfo *tasks, size_t n) {
-        for (size_t i = 0; tasks && i < n; i++)
-                strv_free(tasks[i].argv);
-        free(tasks);
-        return NULL;
-}
-
-/* When the host booted, by the clocks that /proc counts from. */
-static uint64_t boot_realtime_usec(void) {
-        struct timespec real, boot;
-
-        (void) clock_gettime(CLOCK_REALTIME, &real);
-        (void) clock_gettime(CLOCK_BOOTTIME, &boot);
-        return (uint64_t) ((real.tv_sec - boot.tv_sec) * INT64_C(1000000) + (real.tv_nsec - boot.tv_nsec) / 1000);
-}
-
-typedef struct Collect {
-        TaskInfo *tasks;
-        size_t n, n_allocated;
-        bool pid_host;
-        int proc_fd;        /* our own /proc */
-        uint64_t boot_usec, ticks;
-} Collect;
-
-static int collect_one(pid_t host_pid, void *userdata) {
-        Collect *collect = userdata;
-        TaskInfo *task;
-        Stat stat;
-        pid_t pid = host_pid;
-
-        if (collect->n >= TASKS_MAX)
-                return 0;
-        if (read_stat(collect->proc_fd, host_pid, &stat) < 0)
-                return 0; /* gone meanwhile */
-        if (!collect->pid_host && read_nspid(host_pid, &pid) < 0)
-                return 0;
-
-        if (collect->n == collect->n_allocated) {
-                size_t want = collect->n_allocated == 0 ? 16 : collect->n_allocated * 2;
-                TaskInfo *grown = reallocarray(collect->tasks, want, sizeof(TaskInfo));
-
-                if (!grown)
-                        return -ENOMEM;
-                collect->tasks = grown;
-                collect->n_allocated = want;
-        }
-
-        task = &collect->tasks[collect->n];
-        *task = (TaskInfo) {
-                .pid = pid,
-                .ppid = stat.ppid, /* the host's; translated when all are known */
-                .host_pid = host_pid,
-                .n_threads = stat.n_threads,
-                .state = stat.state,
-                .start_usec = collect->boot_usec + stat.start_ticks * 1000000 / collect->ticks,
-        };
-        memcpy(task->comm, stat.comm, sizeof(task->comm));
-        for (size_t ok, n = strlen(task->comm); (ok = utf8_valid_length(task->comm, n)) < n;)
-                task->comm[ok] = '?';
-        if (read_argv(collect->proc_fd, host_pid, &task->argv) < 0) {
-                task->argv = calloc(1, sizeof(char *));
-                if (!task->argv)
-                        return -ENOMEM;
-        }
-        collect->n++;
-        return 0;
-}
-
-static int compare_host(const void *a, const void *b) {
-        const TaskInfo *x = a, *y = b;
-
-        return (x->host_pid > y->host_pid) - (x->host_pid < y->host_pid);
-}
-
-static int compare_pid(const void *a, const void *b) {
-        const TaskInfo *x = a, *y = b;
-
-        return (x->pid > y->pid) - (x->pid < y->pid);
-}
-
-int tasks_list(const HostSeccomp *host, TaskInfo **ret, size_t *ret_n) {
-        _cleanup_close_ int proc_fd = -EBADF;
-        Collect collect = {
-                .pid_host = host->sentry->profile->pid_host,
-                .boot_usec = boot_realtime_usec(),
-                .ticks = (uint64_t) sysconf(_SC_CLK_TCK),
-        };
-        int r;
-
-        proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (proc_fd < 0)
-                return -errno;
-        collect.proc_fd = proc_fd;
-
-        r = tasks_for_each(host, collect_one, &collect);
-        if (r < 0) {
-                tasks_free(collect.tasks, collect.n);
-                return r;
-        }
-
-        if (collect.n > 0)
-                qsort(collect.tasks, collect.n, sizeof(TaskInfo), compare_host);
-        for (size_t i = 0; i < collect.n; i++) {
-                TaskInfo key = { .host_pid = collect.tasks[i].ppid }, *parent;
-
-                parent = bsearch(&key, collect.tasks, collect.n, sizeof(TaskInfo), compare_host);
-                /* .pid of entries is not touched by this loop, so the order does not matter. */
-                collect.tasks[i].ppid = parent ? parent->pid : 0;
-        }
-        if (collect.n > 0)
-                qsort(collect.tasks, collect.n, sizeof(TaskInfo), compare_pid);
-
-        *ret = collect.tasks;
-        *ret_n = collect.n;
-        return 0;
 }
 
 /* The sandbox's own /proc holds its processes and no others, which is cheaper than looking through the host's.

@@ -1,29 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The processes of a sandbox as the host's /proc shows them. */
+/* Finding the processes of a sandbox in the host's /proc: for those who act on them by the host's ids. The task table
+ * (kernelemu/task/) is what people see. */
 
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#define TASKS_MAX 65536U /* listed at most */
-
 typedef struct HostSeccomp HostSeccomp;
-
-typedef struct TaskInfo {
-        pid_t pid, ppid;       /* as the sandbox sees them; ppid 0: none of its own */
-        pid_t host_pid;
-        uint32_t n_threads;
-        char state;            /* as in proc(5): R S D T t Z X I */
-        char comm[65];
-        uint64_t start_usec;   /* CLOCK_REALTIME */
-        char **argv;           /* owned; NULL-terminated, empty for a zombie */
-} TaskInfo;
-
-/* Lists the processes, by pid. -ESRCH before the start. */
-int tasks_list(const HostSeccomp *host, TaskInfo **ret, size_t *ret_n);
-TaskInfo *tasks_free(TaskInfo *tasks, size_t n);
 
 /* Number of threads of the sandbox. */
 int tasks_count(const HostSeccomp *host, uint32_t *ret);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -88,9 +89,9 @@ static int open_handles(int root, int ret[static _LAUNCH_FD_MAX], LaunchFailure 
 }
 
 /* From here on no call may be made that the filter of the sandbox notifies: nobody answers it yet. */
-static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_MAX], bool killable, pid_t pid,
+static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_MAX], int32_t flags, pid_t pid,
                      LaunchFailure *failure) {
-        LaunchMessage message = { .version = LAUNCH_PROTOCOL_VERSION, .type = LAUNCH_LISTENER, .value = killable };
+        LaunchMessage message = { .version = LAUNCH_PROTOCOL_VERSION, .type = LAUNCH_LISTENER, .value = flags };
         const size_t fds_size = _LAUNCH_FD_MAX * sizeof(int);
         struct ucred credentials = { .pid = pid, .uid = getuid(), .gid = getgid() };
         union {
@@ -122,29 +123,50 @@ static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_M
         return 0;
 }
 
-static int wait_for_go(const LaunchChild *child, LaunchFailure *failure) {
+/* The next word of sentry-kernel. msec: -1 for any time. */
+static int hear(const LaunchChild *child, int msec, LaunchMessage *ret, LaunchFailure *failure) {
         struct pollfd kernel = { .fd = child->request->launch_fd, .events = POLLIN };
-        LaunchMessage message;
         ssize_t n;
         int r;
 
         do
-                r = poll(&kernel, 1, GO_TIMEOUT_MSEC);
+                r = poll(&kernel, 1, msec);
         while (r < 0 && errno == EINTR); /* a signal that the program will have to deal with */
         if (r < 0)
                 return failure_set(failure, errno, NULL, "cannot wait for sentry-kernel");
         if (r == 0)
                 return failure_set(failure, ETIMEDOUT, NULL, "sentry-kernel did not take over the sandbox");
 
-        n = recv(child->request->launch_fd, &message, sizeof(message), MSG_DONTWAIT);
+        n = recv(child->request->launch_fd, ret, sizeof(*ret), MSG_DONTWAIT);
         if (n < 0)
                 return failure_set(failure, errno, NULL, "cannot hear from sentry-kernel");
         if (n == 0)
                 return failure_set(failure, 0, "Its log says why.",
                                    "sentry-kernel died before the program could start");
-        if (n != sizeof(message) || message.version != LAUNCH_PROTOCOL_VERSION)
+        if (n != sizeof(*ret) || ret->version != LAUNCH_PROTOCOL_VERSION)
                 return failure_set(failure, EPROTO, "After an upgrade, start the sandbox anew.",
                                    "sentry-kernel is of another version than sentryctl");
+        return 0;
+}
+
+static int wait_for_go(const LaunchChild *child, LaunchFailure *failure) {
+        const LaunchFailure held = { .code = LAUNCH_NEWS_HELD };
+        LaunchMessage message;
+        int r;
+
+        r = hear(child, GO_TIMEOUT_MSEC, &message, failure);
+        if (r < 0)
+                return r;
+        if (message.type == LAUNCH_HELD) {
+                if (write(child->status_fd, &held, sizeof(held)) < 0)
+                        return failure_set(failure, errno, NULL, "the launcher is gone");
+                /* A status means that the sandbox is about to end, and we with it. */
+                do
+                        r = hear(child, -1, &message, failure);
+                while (r >= 0 && message.type == LAUNCH_STATUS);
+                if (r < 0)
+                        return r;
+        }
         if (message.type == LAUNCH_REFUSED)
                 return failure_set(failure, message.value, "Its log says why.", "sentry-kernel refused the program");
         if (message.type != LAUNCH_GO)
@@ -160,7 +182,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         int handles[_LAUNCH_FD_MAX]; /* close-on-exec all, and at a failure this process ends */
         _cleanup_(program_done) Program program = {};
         pid_t pid = getpid();
-        bool killable;
+        bool killable, in_cgroup;
         int r;
 
         /* In the namespaces of others we can be seen from now on, or from the start: none of them may open
@@ -191,7 +213,9 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         if (r < 0)
                 return r;
         root = safe_close(root);
-        r = program_prepare(request, &program, failure);
+        if (request->umask >= 0)
+                (void) umask((mode_t) request->umask);
+        r = program_prepare(request, child->init_fd, child->status_fd, &program, failure);
         if (r < 0)
                 return r;
 
@@ -218,10 +242,19 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
             sigprocmask(SIG_SETMASK, &child->signal_mask, NULL) < 0)
                 return failure_set(failure, errno, NULL, "cannot restore the signal mask");
 
+        /* Late: if the sandbox is paused, this is where we stand still from now on. */
+        in_cgroup = cgroup_join(child->cgroup);
+        if (!in_cgroup && request->profile->freezer == PROFILE_FREEZER_CGROUP)
+                return failure_set(failure, errno,
+                                   "Only who may move processes to the nearest group above both can do that.",
+                                   "cannot enter the control group of the sandbox");
+
         r = filter_install(&filter, &handles[LAUNCH_FD_LISTENER], &killable, failure);
         if (r < 0)
                 return r;
-        r = hand_over(child, handles, killable, pid, failure);
+        r = hand_over(child, handles,
+                      (killable ? LAUNCH_LISTENER_KILLABLE : 0) | (in_cgroup ? LAUNCH_LISTENER_IN_CGROUP : 0), pid,
+                      failure);
         if (r < 0)
                 return r;
         /* The listener ends with sentry-kernel only when we do not hold it too. */

@@ -5,12 +5,15 @@
 
 #include <signal.h>
 
+#include "cgroup.h"
 #include "launch.h"
 
 typedef struct LaunchChild {
         const LaunchRequest *request;
         const char *caller_cwd;            /* or NULL */
+        const LaunchCgroup *cgroup;        /* to enter, if there is one */
         int status_fd;                     /* pipe to the parent for a LaunchFailure; closes with exec */
+        int init_fd;                       /* sentry-init, when the program gets one; else -EBADF */
         int filter_fd;                     /* socket that the filter's programs come over */
         sigset_t signal_mask;              /* what the program shall inherit */
         struct sigaction child_action;     /* the same, for SIGCHLD */

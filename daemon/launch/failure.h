@@ -14,8 +14,15 @@ enum {
         LAUNCH_EXIT_NOT_FOUND = 127,
 };
 
+/* What goes over the pipe that is no failure, in place of a code. */
+enum {
+        LAUNCH_NEWS_HELD = -1,    /* sentry-kernel says: later. No deadline any more */
+        LAUNCH_NEWS_STARTED = -2, /* by sentry-init, which keeps the pipe: the program runs */
+        LAUNCH_NEWS_STOPPED = -3, /* by sentry-init: the program was stopped, by the terminal as it seems */
+};
+
 typedef struct LaunchFailure {
-        int32_t code;     /* LAUNCH_EXIT_*; 0: nothing was recorded */
+        int32_t code;     /* LAUNCH_EXIT_* or LAUNCH_NEWS_*; 0: nothing was recorded */
         int32_t error;    /* errno, positive; 0: the text says it all */
         char text[2000];  /* what could not be done, without a full stop */
         char hint[1200];  /* what to do about it, one or more whole sentences; "" when there is no advice */

@@ -22,6 +22,7 @@
 /* Order of comparison, where the order is ours to choose. The kernel answers calls that are always allowed from
  * a bitmap without running the program; those that depend on an argument do run it, so they come first. */
 enum {
+        ALTERNATIVES_MAX = 128, /* rules to say that a register is none of SYSCALL_WHEN_MAX values */
         PRIORITY_CONDITIONAL = 255,
         OPTIMIZE_BY_PRIORITY = 1, /* the other choice, a binary tree, takes half as long again to build */
 };
@@ -37,39 +38,125 @@ void filter_programs_done(FilterPrograms *programs) {
         *programs = (FilterPrograms) {};
 }
 
-/* The conditions under which a call that matches none of the row's may pass, as one rule: libseccomp joins
- * comparisons of one rule by "and", and takes one per argument. */
-static int allow_unless(const SyscallRow *row, struct scmp_arg_cmp *ret, unsigned *ret_n) {
+/* What may pass is said by rules: libseccomp joins the comparisons of one rule by "and", takes one per argument in
+ * it, and rules by "or". So that a register is none of several values is said by several rules, each of which lets a
+ * part of the rest pass. */
+typedef struct Alternatives {
+        unsigned arg;
+        unsigned n;
+        struct scmp_arg_cmp cmp[ALTERNATIVES_MAX];
+} Alternatives;
+
+static int alternatives_add(Alternatives *a, struct scmp_arg_cmp cmp) {
+        if (a->n >= ALTERNATIVES_MAX)
+                return -EOPNOTSUPP;
+        a->cmp[a->n++] = cmp;
+        return 0;
+}
+
+/* The numbers from first to last, as blocks whose upper bits agree. mask: the bits that count. */
+static int add_range(Alternatives *a, uint64_t first, uint64_t last, uint64_t mask) {
+        for (;;) {
+                uint64_t block = first == 0 ? UINT64_C(1) << 63 : first & -first; /* the largest that may start here */
+                int r;
+
+                while (block - 1 > last - first)
+                        block /= 2;
+                r = alternatives_add(a, SCMP_CMP64(a->arg, SCMP_CMP_MASKED_EQ, mask & ~(block - 1), first));
+                if (r < 0 || last - first == block - 1)
+                        return r;
+                first += block;
+        }
+}
+
+/* All numbers but these n. */
+static int add_all_but(Alternatives *a, const uint64_t *values, unsigned n, uint64_t mask) {
+        uint64_t next = 0, last;
+        int r = 0;
+
+        for (bool more = true; more && r >= 0;) {
+                last = mask;
+                more = false;
+                for (unsigned i = 0; i < n; i++)
+                        if (values[i] >= next && values[i] <= last) {
+                                last = values[i];
+                                more = true;
+                        }
+                if (!more && mask == UINT64_MAX)
+                        return alternatives_add(a, SCMP_CMP64(a->arg, SCMP_CMP_GE, next, 0));
+                if (more ? last > next : true)
+                        r = add_range(a, next, more ? last - 1 : mask, mask);
+                if (last == mask)
+                        break; /* nothing comes after it */
+                next = last + 1;
+        }
+        return r;
+}
+
+/* The ways in which an argument can match none of the row's conditions on it. */
+static int alternatives_of(const SyscallRow *row, unsigned arg, Alternatives *ret) {
+        uint64_t values[SYSCALL_WHEN_MAX], bits = 0;
+        SyscallTest test = TEST_IS;
         unsigned n = 0;
 
+        *ret = (Alternatives) { .arg = arg };
         for (unsigned i = 0; i < row->n_when; i++) {
                 const SyscallWhen *when = row->when + i;
-                struct scmp_arg_cmp *same = NULL;
 
-                for (unsigned j = 0; j < n; j++)
-                        if (ret[j].arg == when->arg)
-                                same = ret + j;
-
-                if (same) {
-                        if (when->test != TEST_HAS || same->op != SCMP_CMP_MASKED_EQ)
-                                return -EOPNOTSUPP;
-                        same->datum_a |= when->value;
+                if (when->arg != arg)
                         continue;
-                }
-
-                switch (when->test) {
-                case TEST_IS:
-                        ret[n++] = SCMP_CMP64(when->arg, SCMP_CMP_NE, when->value, 0);
-                        break;
-                case TEST_HAS:
-                        ret[n++] = SCMP_CMP64(when->arg, SCMP_CMP_MASKED_EQ, when->value, 0);
-                        break;
-                case TEST_IS32: /* "masked not equal" is not to be had */
+                if (n > 0 && when->test != test)
                         return -EOPNOTSUPP;
-                }
+                test = when->test;
+                values[n++] = when->value;
+                bits |= when->value;
         }
 
-        *ret_n = n;
+        if (n == 0)
+                return 0;
+        switch (test) {
+        case TEST_IS:
+                if (n == 1)
+                        return alternatives_add(ret, SCMP_CMP64(arg, SCMP_CMP_NE, values[0], 0));
+                return add_all_but(ret, values, n, UINT64_MAX);
+        case TEST_IS32:
+                return add_all_but(ret, values, n, UINT32_MAX);
+        case TEST_HAS:
+                return alternatives_add(ret, SCMP_CMP64(arg, SCMP_CMP_MASKED_EQ, bits, 0));
+        case TEST_ISNT32:
+                if (n > 1)
+                        return -EOPNOTSUPP; /* every number is not one of two */
+                return alternatives_add(ret, SCMP_CMP64(arg, SCMP_CMP_MASKED_EQ, UINT32_MAX, values[0]));
+        }
+        return -EOPNOTSUPP;
+}
+
+/* Lets the calls pass that match none of the row's conditions. */
+static int allow_others(scmp_filter_ctx context, const SyscallRow *row, int number) {
+        Alternatives of[SYSCALL_ARGS_MAX];
+        unsigned n = 0, at[SYSCALL_ARGS_MAX] = {};
+        int r;
+
+        for (unsigned arg = 0; arg < SYSCALL_ARGS_MAX; arg++) {
+                r = alternatives_of(row, arg, of + n);
+                if (r < 0)
+                        return r;
+                if (of[n].n > 0)
+                        n++;
+        }
+
+        /* Every choice of one alternative per argument. */
+        for (unsigned i = 0; i < n;) {
+                struct scmp_arg_cmp cmp[SYSCALL_ARGS_MAX];
+
+                for (unsigned j = 0; j < n; j++)
+                        cmp[j] = of[j].cmp[at[j]];
+                r = seccomp_rule_add_array(context, SCMP_ACT_ALLOW, number, n, cmp);
+                if (r < 0 && r != -EEXIST)
+                        return r;
+                for (i = 0; i < n && ++at[i] == of[i].n; i++)
+                        at[i] = 0;
+        }
         return 0;
 }
 
@@ -179,29 +266,21 @@ static int build_notify(uint32_t features, FilterPrograms *ret) {
 
         for (SyscallId id = 0; id < _SYSCALL_ID_MAX; id++) {
                 const SyscallRow *row = syscall_table + id;
-                struct scmp_arg_cmp cmp[SYSCALL_WHEN_MAX];
-                unsigned n_cmp = 0;
+                bool ours = syscall_row_is_ours(row, features);
                 int number;
 
-                if (syscall_row_is_ours(row, features)) {
-                        if (row->n_when == 0)
-                                continue;
-                        r = allow_unless(row, cmp, &n_cmp);
-                        if (r < 0)
-                                return r;
-                }
-
+                if (ours && row->n_when == 0)
+                        continue;
                 number = row_number(row);
                 if (number < 0)
                         continue;
 
-                if (row->n_when > 0) {
+                if (ours) {
                         r = seccomp_syscall_priority(context, number, PRIORITY_CONDITIONAL);
-                        if (r < 0)
-                                return r;
-                }
-
-                r = seccomp_rule_add_array(context, SCMP_ACT_ALLOW, number, n_cmp, cmp);
+                        if (r >= 0)
+                                r = allow_others(context, row, number);
+                } else
+                        r = seccomp_rule_add_array(context, SCMP_ACT_ALLOW, number, 0, NULL);
                 if (r < 0 && r != -EEXIST)
                         return r;
         }

@@ -237,7 +237,7 @@ int isolate_new_child(const Profile *profile, LaunchFailure *failure) {
         return 0;
 }
 
-static int pidfd_to_pid(int pidfd, pid_t *ret) {
+int isolate_pid_of(int pidfd, pid_t *ret) {
         _cleanup_free_ char *text = NULL;
         char path[64];
         const char *line;
@@ -307,7 +307,7 @@ int isolate_join(int init_pidfd, LaunchFailure *failure) {
         int flags = 0, r;
         pid_t pid = 0;
 
-        r = pidfd_to_pid(init_pidfd, &pid);
+        r = isolate_pid_of(init_pidfd, &pid);
         if (r == -ESRCH)
                 return failure_set(failure, 0, NULL, "the sandbox has ended");
         if (r >= 0)
@@ -329,7 +329,7 @@ int isolate_join(int init_pidfd, LaunchFailure *failure) {
         }
 
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-                bool same;
+                bool same = false;
 
                 r = same_namespace(pid, kinds[i].name, &same);
                 if (r == -ENOENT) /* the kernel does not know this kind */
@@ -384,19 +384,10 @@ int isolate_scope(const Profile *profile, LaunchFailure *failure) {
         if (!profile->pid_host && profile->network != PROFILE_NETWORK_HOST)
                 return 0;
 
+        /* A second wall only: sentry-kernel keeps signals inside, and the host's network is what was asked for. */
         abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
-        if (abi < LANDLOCK_ABI_SCOPES) {
-                if (!profile->pid_host)
-                        return 0; /* sockets are a second wall only: host network is what was asked for */
-                return failure_set(failure, 0,
-                                   abi < 0 && errno == EOPNOTSUPP
-                                                   ? "Landlock is built in but off: boot with \"landlock\" in lsm=, "
-                                                     "or use \"pid\": \"private\"."
-                                                   : "It takes Linux 6.12 with Landlock: update, or use \"pid\": "
-                                                     "\"private\".",
-                                   "\"pid\": \"host\" needs Landlock to keep signals inside the sandbox, and this "
-                                   "kernel's cannot");
-        }
+        if (abi < LANDLOCK_ABI_SCOPES)
+                return 0;
 
         if (profile->pid_host)
                 ruleset.scoped |= LANDLOCK_SCOPE_SIGNALS;

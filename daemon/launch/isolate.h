@@ -4,6 +4,7 @@
 /* Namespaces, capabilities and scopes: what the kernel itself keeps apart. */
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "failure.h"
 #include "profile.h"
@@ -15,6 +16,9 @@ int isolate_new(const Profile *profile, LaunchFailure *failure);
 /* That child makes the others, except the mount namespace: a network namespace takes a while, in which the parent
  * has other things to do. Sets the names, and loopback up. */
 int isolate_new_child(const Profile *profile, LaunchFailure *failure);
+
+/* The process behind a pidfd, as this process numbers it. -ESRCH when it is gone. */
+int isolate_pid_of(int pidfd, pid_t *ret);
 
 /* The waiting parent joins the namespaces that the process behind init_pidfd has of its own, except the mount
  * namespace, and becomes the user that the sandbox's user namespace knows. */

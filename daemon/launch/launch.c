@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,11 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "child.h"
 #include "failure.h"
 #include "filter.h"
 #include "isolate.h"
 #include "launch.h"
+#include "profile-features.h"
 #include "program.h"
 #include "syscall.h"
 #include "util.h"
@@ -44,8 +47,10 @@ typedef struct Launch {
         const LaunchRequest *request;
         LaunchFailure failure;
         char *caller_cwd;                            /* owned */
+        LaunchCgroup cgroup;
         int signal_fd;
         int status_fds[2];                           /* pipe: child writes */
+        int init_fd;                                 /* sentry-init, or -EBADF */
         int filter_fds[2];                           /* socket pair: child reads from the first */
         sigset_t old_mask;
         struct sigaction old_child_action;
@@ -53,8 +58,10 @@ typedef struct Launch {
 } Launch;
 
 static void launch_done(Launch *launch) {
+        cgroup_done(&launch->cgroup);
         free(launch->caller_cwd);
         safe_close(launch->signal_fd);
+        safe_close(launch->init_fd);
         for (size_t i = 0; i < 2; i++) {
                 safe_close(launch->status_fds[i]);
                 safe_close(launch->filter_fds[i]);
@@ -63,10 +70,6 @@ static void launch_done(Launch *launch) {
                 (void) sigaction(SIGCHLD, &launch->old_child_action, NULL);
                 (void) sigprocmask(SIG_SETMASK, &launch->old_mask, NULL);
         }
-}
-
-static uint32_t profile_features(const Profile *profile) {
-        return profile->pid_host ? 1U << SYSCALL_FEATURE_PID_HOST : 0;
 }
 
 static int close_on_exec(int fd) {
@@ -96,6 +99,41 @@ static int take_signals(Launch *launch) {
         return launch->signal_fd < 0 ? -errno : 0;
 }
 
+/* A sandbox has one user and one group. */
+static int check_user(const LaunchRequest *request, LaunchFailure *failure) {
+        char hint[200];
+
+        if ((request->uid < 0 || request->uid == geteuid()) && (request->gid < 0 || request->gid == getegid()))
+                return 0;
+
+        (void) snprintf(hint, sizeof(hint), "It has one user and one group, %u:%u: leave --user out, or use these.",
+                        geteuid(), getegid());
+        if (request->gid < 0)
+                return failure_set(failure, 0, hint, "the sandbox has no user %jd", (intmax_t) request->uid);
+        return failure_set(failure, 0, hint, "the sandbox has no user %jd with group %jd", (intmax_t) request->uid,
+                           (intmax_t) request->gid);
+}
+
+/* sentry-init lies beside us, as where it was built, or where it was installed. */
+static int open_init(int *ret, LaunchFailure *failure) {
+        static const char installed[] = SENTRYD_LIBEXECDIR "/sentry-init";
+        _cleanup_free_ char *path = NULL;
+        char own[PATH_MAX];
+        char *slash;
+        ssize_t n;
+
+        n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+        own[n > 0 ? n : 0] = '\0';
+        slash = strrchr(own, '/');
+        if (slash && string_appendf(&path, "%.*s/sentry-init", (int) (slash - own), own) >= 0)
+                *ret = open(path, O_RDONLY | O_CLOEXEC);
+        if (*ret < 0)
+                *ret = open(installed, O_RDONLY | O_CLOEXEC);
+        if (*ret < 0)
+                return failure_set(failure, errno, "Is sentryd installed as a whole?", "cannot open %s", installed);
+        return 0;
+}
+
 static int prepare(Launch *launch) {
         const LaunchRequest *request = launch->request;
         LaunchFailure *failure = &launch->failure;
@@ -118,9 +156,21 @@ static int prepare(Launch *launch) {
         launched = true;
 #endif
         launch->caller_cwd = program_caller_cwd();
+        if (request->profile->init && request->init_pidfd < 0) {
+                r = open_init(&launch->init_fd, failure);
+                if (r < 0)
+                        return r;
+        }
 
+        r = cgroup_prepare(request, &launch->cgroup, failure);
+        if (r < 0)
+                return r;
         r = request->init_pidfd >= 0 ? isolate_join(request->init_pidfd, failure)
                                      : isolate_new(request->profile, failure);
+        if (r < 0)
+                return r;
+
+        r = check_user(request, failure);
         if (r < 0)
                 return r;
 
@@ -160,7 +210,9 @@ static _Noreturn void run_child(const Launch *launch) {
         LaunchChild child = {
                 .request = launch->request,
                 .caller_cwd = launch->caller_cwd,
+                .cgroup = &launch->cgroup,
                 .status_fd = launch->status_fds[1],
+                .init_fd = launch->init_fd,
                 .filter_fd = launch->filter_fds[0],
                 .signal_mask = launch->old_mask,
                 .child_action = launch->old_child_action,
@@ -176,7 +228,9 @@ static _Noreturn void run_child(const Launch *launch) {
 int launch_run(const LaunchRequest *request) {
         _cleanup_(launch_done) Launch launch = {
                 .request = request,
+                .cgroup = { .parent_fd = -EBADF, .fd = -EBADF, .procs_fd = -EBADF, .events_fd = -EBADF },
                 .signal_fd = -EBADF,
+                .init_fd = -EBADF,
                 .status_fds = { -EBADF, -EBADF },
                 .filter_fds = { -EBADF, -EBADF },
         };
@@ -213,6 +267,7 @@ int launch_run(const LaunchRequest *request) {
 
         wait.status_fd = launch.status_fds[0];
         wait.launch_fd = request->launch_fd;
+        wait.cgroup = &launch.cgroup;
         wait.signal_fd = launch.signal_fd;
         wait.is_init = request->init_pidfd < 0 && (request->profile->namespaces & CLONE_NEWPID);
         code = wait_for_program(&wait, &launch.failure);

@@ -14,8 +14,12 @@ typedef struct LaunchRequest {
         char *const *envp;      /* the environment to start from; the profile's is applied on top */
         int launch_fd;          /* the launch socket; stays the caller's */
         int init_pidfd;         /* -1: make a new sandbox. Else join the one whose init this is (exec) */
+        int program_fd;         /* run this open file, argv[0] is its name only; -1: none */
         const char *cwd;        /* directory to start in, or NULL: the profile's, else the caller's if it exists
                                  * inside, else / */
+        int umask;              /* -1: the caller's */
+        int64_t uid, gid;       /* that the program is expected to have; -1: any. There is one of each, and no
+                                 * other can be had */
 } LaunchRequest;
 
 /* Runs the program and waits for its end: passes signals on, tells sentry-kernel. Returns the exit status that

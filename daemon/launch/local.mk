@@ -2,6 +2,8 @@
 
 noinst_LIBRARIES += liblaunch.a
 liblaunch_a_SOURCES = \
+	daemon/launch/cgroup.c \
+	daemon/launch/cgroup.h \
 	daemon/launch/child.c \
 	daemon/launch/child.h \
 	daemon/launch/failure.c \
@@ -18,8 +20,23 @@ liblaunch_a_SOURCES = \
 	daemon/launch/mounts-internal.h \
 	daemon/launch/mounts.c \
 	daemon/launch/mounts.h \
+	daemon/launch/program-exec.c \
+	daemon/launch/program-exec.h \
 	daemon/launch/program.c \
 	daemon/launch/program.h \
 	daemon/launch/wait.c \
 	daemon/launch/wait.h
 liblaunch_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
+
+# Runs in sandboxes, where there may be no library at all; and without sanitizers, which would need /proc and more.
+pkglibexec_PROGRAMS += sentry-init
+sentry_init_SOURCES = \
+	daemon/common/util.c \
+	daemon/common/util.h \
+	daemon/launch/failure.c \
+	daemon/launch/failure.h \
+	daemon/launch/init/sentry-init.c \
+	daemon/launch/program-exec.c \
+	daemon/launch/program-exec.h
+sentry_init_CFLAGS = -std=gnu17 $(WARN_CFLAGS) $(JSON_CFLAGS) $(STATIC_CFLAGS) -ffunction-sections
+sentry_init_LDFLAGS = $(STATIC_LDFLAGS) -Wl,--gc-sections

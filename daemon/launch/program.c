@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Environment, working directory, limits and start of the confined program. */
+/* Environment, working directory and limits of the confined program. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,15 +11,6 @@
 #include "mount-tree.h"
 #include "program.h"
 #include "util.h"
-
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-void program_done(Program *program) {
-        strv_free(program->envp);
-        strv_free(program->candidates);
-        free(program->shell_argv);
-        *program = (Program) {};
-}
 
 char *program_caller_cwd(void) {
         char *cwd = getcwd(NULL, 0);
@@ -90,13 +81,6 @@ static bool same_variable(const char *entry, const char *name) {
         return strncmp(entry, name, size) == 0 && entry[size] == '=';
 }
 
-static const char *env_find(char *const *envp, const char *name) {
-        for (char *const *e = envp; e && *e; e++)
-                if (same_variable(*e, name))
-                        return *e + strlen(name) + 1;
-        return NULL;
-}
-
 static bool names_variable(char *const *names, const char *entry) {
         for (char *const *n = names; n && *n; n++)
                 if (same_variable(entry, *n))
@@ -139,110 +123,30 @@ static int make_environment(const LaunchRequest *request, char ***ret) {
         return 0;
 }
 
-static int make_candidates(const char *name, const char *path, char ***ret) {
-        _cleanup_strv_free_ char **candidates = NULL;
-        int r;
+/* argv of sentry-init: itself, the descriptor, the program. The array and what is at [1] are never freed: exec is next. */
+static char **make_init_argv(char *const *argv, int status_fd) {
+        size_t argc = strv_length(argv);
+        char **ret = calloc(argc + 3, sizeof(char *));
 
-        if (!path)
-                r = strv_extend(&candidates, name);
-        else
-                for (const char *p = path;; p++) {
-                        int size = (int) strcspn(p, ":");
-                        char *candidate = NULL;
-
-                        /* An empty one is the working directory. */
-                        if (asprintf(&candidate, "%.*s%s%s", size, p, size > 0 ? "/" : "", name) < 0)
-                                candidate = NULL;
-                        r = strv_consume(&candidates, candidate);
-                        if (r < 0)
-                                break;
-                        p += size;
-                        if (!*p)
-                                break;
-                }
-        if (r < 0)
-                return r;
-
-        *ret = TAKE_PTR(candidates);
-        return 0;
+        if (!ret || asprintf(&ret[1], "%d", status_fd) < 0)
+                return NULL;
+        ret[0] = (char *) "sentry-init";
+        memcpy(ret + 2, argv, argc * sizeof(char *));
+        return ret;
 }
 
-int program_prepare(const LaunchRequest *request, Program *ret, LaunchFailure *failure) {
-        _cleanup_(program_done) Program program = { .argv = request->argv };
-        size_t argc = strv_length(request->argv);
+int program_prepare(const LaunchRequest *request, int init_fd, int status_fd, Program *ret, LaunchFailure *failure) {
+        char **envp, **argv;
         int r;
 
-        if (argc == 0 || !*request->argv[0]) {
-                r = failure_set(failure, ENOENT, NULL, "there is no program to run");
-                failure->code = LAUNCH_EXIT_NOT_FOUND;
-                return r;
-        }
-
-        r = make_environment(request, &program.envp);
-        if (r >= 0) {
-                if (!strchr(request->argv[0], '/'))
-                        program.path = env_find(program.envp, "PATH") ?: DEFAULT_PATH;
-                r = make_candidates(request->argv[0], program.path, &program.candidates);
-        }
-        if (r >= 0) {
-                /* sh, the path, what followed argv[0], NULL */
-                program.shell_argv = calloc(argc + 2, sizeof(char *));
-                if (!program.shell_argv)
-                        r = -ENOMEM;
-        }
+        r = make_environment(request, &envp);
         if (r < 0)
                 return failure_set(failure, r, NULL, "cannot prepare the program");
+        if (init_fd < 0)
+                return program_find(request->argv, envp, request->program_fd, ret, failure);
 
-        program.shell_argv[0] = (char *) "/bin/sh";
-        for (size_t i = 1; i < argc; i++)
-                program.shell_argv[i + 1] = request->argv[i];
-
-        *ret = program;
-        program = (Program) {};
-        return 0;
-}
-
-/* Errors after which the next directory of PATH is tried, as in execvp(3). */
-static bool is_not_here(int error) {
-        return error == ENOENT || error == ENOTDIR || error == ESTALE || error == ENODEV || error == ETIMEDOUT ||
-               error == EACCES;
-}
-
-int program_exec(const Program *program, LaunchFailure *failure) {
-        const char *name = program->argv[0], *hint = NULL;
-        bool denied = false;
-        int error = ENOENT, r;
-
-        for (char **candidate = program->candidates; *candidate; candidate++) {
-                execve(*candidate, program->argv, program->envp);
-                error = errno;
-
-                if (error == ENOEXEC) {
-                        program->shell_argv[1] = *candidate;
-                        execve(program->shell_argv[0], program->shell_argv, program->envp);
-                        error = ENOEXEC;
-                }
-                if (error == ENOENT && faccessat(AT_FDCWD, *candidate, F_OK, 0) >= 0) {
-                        name = *candidate;
-                        hint = "The file is there, but the interpreter or loader that it names is not: mount it too.";
-                        break;
-                }
-                if (!is_not_here(error))
-                        break;
-                /* Not when it is a directory of PATH that we may not search. */
-                if (error == EACCES && (!program->path || faccessat(AT_FDCWD, *candidate, F_OK, 0) >= 0))
-                        denied = true;
-        }
-
-        if (is_not_here(error))
-                error = denied ? EACCES : ENOENT;
-        if (!hint && error == EACCES)
-                hint = "It must be an executable file, on a file system that is not mounted noexec in the sandbox.";
-        else if (!hint && is_not_here(error))
-                hint = program->path ? "It is in no directory of PATH inside the sandbox."
-                                     : "It must exist inside the sandbox.";
-
-        r = failure_set(failure, error, hint, "cannot run %s", name);
-        failure->code = error == ENOENT || error == ENOTDIR ? LAUNCH_EXIT_NOT_FOUND : LAUNCH_EXIT_NOT_EXECUTABLE;
-        return r;
+        argv = make_init_argv(request->argv, status_fd);
+        if (!argv || fcntl(status_fd, F_SETFD, 0) < 0)
+                return failure_set(failure, argv ? errno : ENOMEM, NULL, "cannot prepare the program");
+        return program_find(argv, envp, init_fd, ret, failure);
 }

@@ -35,6 +35,7 @@ typedef struct Waiter {
         const LaunchWait *wait;
         LaunchFailure *failure;
         bool starting;       /* the program has not been exec'd */
+        bool status_open;    /* status_fd has more to say: until exec, and for as long as sentry-init lives */
         bool kernel_gone;    /* end of file on the launch socket */
         bool killed;         /* by us, for good */
         bool stopped;        /* by us, with SIGSTOP */
@@ -103,6 +104,19 @@ static Disposition disposition(const Waiter *waiter, int sig) {
         if (mask_has(status, "\nSigBlk:", sig))
                 return DISPOSITION_BLOCKED;
         return DISPOSITION_DEFAULT;
+}
+
+/* By its control group, or by sentry-kernel as its tracer. */
+static bool is_frozen(const Waiter *waiter) {
+        char status[8192];
+        ssize_t n;
+
+        if (cgroup_is_frozen(waiter->wait->cgroup->events_fd))
+                return true;
+        n = waiter->wait->proc_status_fd < 0 ? -1
+                                             : pread(waiter->wait->proc_status_fd, status, sizeof(status) - 1, 0);
+        status[n > 0 ? n : 0] = '\0';
+        return strstr(status, "\nState:\tt");
 }
 
 static bool is_stop_signal(int sig) {
@@ -212,14 +226,23 @@ static void on_signals(Waiter *waiter) {
                 on_signal(waiter, si + i);
 }
 
-/* News from before exec: why it failed, or end of file, which is exec or death. */
+/* News from before exec: why it failed, or end of file, which is exec or death; and of sentry-init. */
 static void on_start_status(Waiter *waiter) {
-        LaunchFailure failure;
+        LaunchFailure failure = {};
 
-        if (read(waiter->wait->status_fd, &failure, sizeof(failure)) == sizeof(failure) && waiter->failure->code == 0)
+        if (read(waiter->wait->status_fd, &failure, sizeof(failure)) != sizeof(failure))
+                waiter->status_open = false;
+
+        if (failure.code == LAUNCH_NEWS_STOPPED) {
+                if (!waiter->killed)
+                        stop_self(waiter);
+                return;
+        }
+        if (failure.code > 0 && waiter->failure->code == 0)
                 *waiter->failure = failure;
 
-        waiter->starting = false;
+        if (failure.code != LAUNCH_NEWS_HELD)
+                waiter->starting = false;
         if (!waiter->killed)
                 waiter->deadline = INT64_MAX;
 }
@@ -294,7 +317,7 @@ static void say_exited(Waiter *waiter, int status) {
 static int finish(Waiter *waiter, int status) {
         LaunchFailure *failure = waiter->failure;
 
-        if (waiter->starting && failure->code == 0) /* what it wrote last may still lie in the pipe */
+        if (waiter->starting && waiter->status_open && failure->code == 0) /* what it wrote last may still lie in the pipe */
                 on_start_status(waiter);
 
         /* As if the signal had done it. */
@@ -310,6 +333,7 @@ static int finish(Waiter *waiter, int status) {
                         status = failure->code << 8;
         }
 
+        cgroup_done(waiter->wait->cgroup); /* who hears of the end finds nothing left of it */
         if (!waiter->kernel_gone)
                 say_exited(waiter, status);
 
@@ -325,6 +349,7 @@ int wait_for_program(const LaunchWait *wait, LaunchFailure *failure) {
                 .wait = wait,
                 .failure = failure,
                 .starting = true,
+                .status_open = true,
                 .exit_code = -1,
                 .deadline = now_msec() + START_TIMEOUT_MSEC,
         };
@@ -336,7 +361,7 @@ int wait_for_program(const LaunchWait *wait, LaunchFailure *failure) {
                 struct pollfd fds[] = {
                         { .fd = wait->signal_fd, .events = POLLIN },
                         { .fd = wait->pidfd, .events = POLLIN },
-                        { .fd = waiter.starting ? wait->status_fd : -1, .events = POLLIN },
+                        { .fd = waiter.status_open ? wait->status_fd : -1, .events = POLLIN },
                         /* Until exec the first message is for the child, who reads from the same socket. */
                         { .fd = waiter.kernel_gone ? -1 : wait->launch_fd, .events = waiter.starting ? 0 : POLLIN },
                 };
@@ -359,6 +384,10 @@ int wait_for_program(const LaunchWait *wait, LaunchFailure *failure) {
                                             "It may hang in the host's kernel, on a dead network mount for one.",
                                             "process %d was killed but does not end", wait->pid);
                                 return finish(&waiter, LAUNCH_EXIT_FAILURE << 8);
+                        }
+                        if (is_frozen(&waiter)) { /* with the sandbox that it joins: time does not count */
+                                waiter.deadline = now_msec() + START_TIMEOUT_MSEC;
+                                continue;
                         }
                         failure_set(failure, ETIMEDOUT, NULL, "the program did not start");
                         kill_program(&waiter);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "cgroup.h"
 #include "failure.h"
 
 typedef struct LaunchWait {
@@ -14,6 +15,7 @@ typedef struct LaunchWait {
         int pidfd;
         int status_fd;        /* pipe from the child, until it has exec'd */
         int launch_fd;
+        LaunchCgroup *cgroup; /* of the sandbox; removed when the program has ended, if it was made here */
         int signal_fd;        /* all signals, which are blocked */
         int proc_status_fd;   /* /proc/PID/status of the child; -EBADF: dispositions are not known */
         bool is_init;         /* of a PID namespace: the kernel drops signals that it does not handle */

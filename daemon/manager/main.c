@@ -9,6 +9,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "cgroup-path.h"
 #include "embedded.h"
 #include "log.h"
 #include "manager.h"
@@ -149,6 +150,14 @@ static struct rlimit raise_nofile(void) {
         return before;
 }
 
+/* What launchers have made in the root of the hierarchy, where they may not remove it. */
+static void remove_cgroup_base(void) {
+        _cleanup_free_ char *path = NULL;
+
+        if (geteuid() == 0 && cgroup_find_mount(&path) >= 0 && string_appendf(&path, "/" CGROUP_BASE) >= 0)
+                (void) rmdir(path); /* not while there are sandboxes in it, of whomever */
+}
+
 static int run(ManagerMode mode) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(manager_freep) Manager *m = NULL;
@@ -177,6 +186,7 @@ static int run(ManagerMode mode) {
         r = sd_event_loop(event);
         if (r < 0)
                 log_error_errno(r, "The event loop failed: %m");
+        remove_cgroup_base();
         return r;
 }
 

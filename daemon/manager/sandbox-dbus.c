@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "bus-tasks.h"
 #include "sandbox.h"
 
 #define PROPERTY(name, signature, field, flags) \
@@ -43,6 +44,14 @@ const sd_bus_vtable sandbox_vtable[] = {
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_NO_RESULT,
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Signal",
+                                SD_BUS_ARGS("s", whom, "s", id, "i", signo, "a{sv}", options),
+                                SD_BUS_NO_RESULT,
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Start",
+                                SD_BUS_ARGS("s", id),
+                                SD_BUS_NO_RESULT,
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Exec",
                                 SD_BUS_ARGS("a{sv}", options),
                                 SD_BUS_RESULT("h", launch, "h", pidfd_of_init, "s", resolved),
@@ -50,6 +59,10 @@ const sd_bus_vtable sandbox_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("ListTasks",
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a(uuuusstas)", tasks),
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetTasks",
+                                SD_BUS_ARGS("u", flags),
+                                SD_BUS_RESULT(TASK_SIGNATURE, tasks),
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetLog",
                                 SD_BUS_NO_ARGS,
@@ -59,9 +72,17 @@ const sd_bus_vtable sandbox_vtable[] = {
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a(stt)", syscalls),
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetSyscallStatistics",
+                                SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("a(stttat)", syscalls),
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetStatistics",
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a{sv}", statistics),
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Trace",
+                                SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("h", lines),
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("Exited", SD_BUS_ARGS("i", status), 0),
@@ -70,6 +91,10 @@ const sd_bus_vtable sandbox_vtable[] = {
         SD_BUS_SIGNAL_WITH_ARGS("Refused",
                                 SD_BUS_ARGS("s", name, "s", errno_name, "u", hostpid, "s", comm), 0),
         SD_BUS_SIGNAL_WITH_ARGS("EventsDropped", SD_BUS_ARGS("t", n), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("TaskNew", SD_BUS_ARGS("u", pid, "u", hostpid, "s", comm), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("TaskExec", SD_BUS_ARGS("u", pid, "u", hostpid, "s", comm, "s", exe), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("TaskExit", SD_BUS_ARGS("u", pid, "u", hostpid, "i", wait_status), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("Stuck", SD_BUS_ARGS("s", syscall, "u", hostpid, "s", comm, "t", usec), 0),
 
         SD_BUS_VTABLE_END,
 };

@@ -133,6 +133,10 @@ static int on_kernel_signal(sd_bus_message *m, void *userdata, sd_bus_error *err
                 { "UnimplementedSyscall", "sisus" },
                 { "Refused", "ssus" },
                 { "EventsDropped", "t" },
+                { "TaskNew", "uus" },
+                { "TaskExec", "uuss" },
+                { "TaskExit", "uui" },
+                { "Stuck", "sust" },
         };
         const char *member = sd_bus_message_get_member(m);
         Sandbox *s = userdata;

@@ -12,6 +12,15 @@ typedef int32_t HostTid;      /* a thread id as sentry-kernel sees it */
 
 #define ABI_UTS_LENGTH 65U    /* __NEW_UTS_LEN + 1 */
 
+/* siginfo_t of 64-bit architectures as SI_QUEUE fills it in; sigaction(2). */
+typedef struct AbiSiginfo {
+        int32_t signo, error, code, padding;
+        int32_t pid;
+        uint32_t uid;
+        uint64_t value;
+        uint8_t rest[96];
+} AbiSiginfo;
+
 /* struct new_utsname of <linux/utsname.h>, uname(2). */
 typedef struct AbiUtsname {
         char sysname[ABI_UTS_LENGTH];

@@ -163,10 +163,11 @@ is "$(call $ROOT $MANAGER ListSandboxes | json 'abs(d["data"][0][0][5] / 1e6 - _
         "… it started just now"
 
 out=$(timeout 20 busctl --user introspect --xml-interface $NAME $S 2>&1)
-for member in Kill Wait Pause Resume Exec ListTasks GetLog GetSyscalls GetStatistics; do
+for member in Kill Wait Pause Resume Exec ListTasks GetTasks GetLog GetSyscalls GetStatistics \
+        GetSyscallStatistics Trace; do
         contains "$out" "<method name=\"$member\"" "introspection: method $member"
 done
-for member in Exited UnimplementedSyscall Refused EventsDropped; do
+for member in Exited UnimplementedSyscall Refused EventsDropped TaskNew TaskExec TaskExit Stuck; do
         contains "$out" "<signal name=\"$member\"" "introspection: signal $member"
 done
 for pair in Name=box State=running Owner="$(id -u)" Hostname=inside 'DomainName=(none)' ProfileName=default ExitStatus=-1 \
@@ -187,6 +188,14 @@ is "$(json 'sorted(t[5] for t in d["data"][0])' <"$TESTDIR/tasks")" '["sh", "sle
 is "$(json '[t[2] for t in d["data"][0] if t[0] == 1][0]' <"$TESTDIR/tasks")" "$init" "… PID 1 is InitPID outside"
 is "$(json '[t[1] for t in d["data"][0] if t[5] == "sleep"][0]' <"$TESTDIR/tasks")" 1 "… the child's parent is 1"
 is "$(json '[t[7] for t in d["data"][0] if t[5] == "sleep"][0]' <"$TESTDIR/tasks")" '["sleep", "1000"]' "… with arguments"
+call $S $SANDBOX GetTasks u 0 >"$TESTDIR/tasks"
+is "$(json 'd["type"]' <"$TESTDIR/tasks")" 'a(uuuuuuuussstti''sasa{sv})' "GetTasks"
+is "$(json 'sorted(t[9] for t in d["data"][0])' <"$TESTDIR/tasks")" '["sh", "sleep"]' "… has both"
+is "$(json '[t[13] for t in d["data"][0]]' <"$TESTDIR/tasks")" '[-1, -1]' "… which live"
+is "$(json '[len(t[16]) for t in d["data"][0]]' <"$TESTDIR/tasks")" '[0, 0]' "… without details"
+call $S $SANDBOX GetTasks u 3 >"$TESTDIR/tasks"
+is "$(json '[t[16]["NoNewPrivs"]["data"] for t in d["data"][0]]' <"$TESTDIR/tasks")" '[true, true]' "… and with them"
+fails_with org.freedesktop.DBus.Error.InvalidArgs "GetTasks with unknown flags" $S $SANDBOX GetTasks u 4
 call $S $SANDBOX GetLog >"$TESTDIR/log"
 is "$(json 'd["type"]' <"$TESTDIR/log")" 'a(ttus)' "GetLog"
 is "$(json '[e[0] for e in d["data"][0]] == sorted(e[0] for e in d["data"][0]) and len(d["data"][0]) > 0' <"$TESTDIR/log")" True \

@@ -205,6 +205,7 @@ tap_exit() {
                 echo "# the test died before its plan (status $rc)"
                 [ $rc -ne 0 ] || rc=1
         fi
+        leave_cgroup
         # A sandbox's mounts live in its own namespace: what is here is ours to remove.
         rm -rf --one-file-system -- "$TESTDIR"
         exit "$rc"
@@ -246,7 +247,7 @@ tap_user_setup() { # makes everything the plain user needs; 1 with REASON when t
         if ! setpriv --reuid $USER_ID --regid $USER_ID --clear-groups test -x "$SENTRYCTL"; then
                 # The build lies where a plain user can't go: what he would have installed, elsewhere.
                 mkdir -m 755 "$TESTDIR/bin"
-                cp -rL "$SENTRYD_BUILD"/{sentryctl,sentryd,sentry-kernel,profiles} "$TESTDIR/bin/" || {
+                cp -rL "$SENTRYD_BUILD"/{sentryctl,sentryd,sentry-kernel,sentry-init,profiles} "$TESTDIR/bin/" || {
                         REASON="cannot copy the programs for a plain user"
                         return 1
                 }
@@ -298,6 +299,31 @@ runtime() { # the current user's runtime directory
 }
 
 # Processes of the sandboxes of a runtime directory end shortly after the last sandbox does.
+# A control group (version 2) of the test's own, delegated to root and to the plain user, so that sandboxes get theirs
+# below it and nobody else's are there: own_cgroup once, then enter_cgroup as the current user ($WHO).
+CGROUP=
+own_cgroup() { # 1 with REASON when there is none to be had
+        local mount who
+        mount=$(awk '{ for (i = 7; i < NF; i++) if ($i == "-" && $(i + 1) == "cgroup2") { print $5; exit } }' /proc/self/mountinfo)
+        REASON="there are no control groups of version 2 here that we may use"
+        [ "$(id -u)" -eq 0 ] && [ -n "$mount" ] || return 1
+        CGROUP_BEFORE=$mount$(sed -n 's/^0:://p' /proc/self/cgroup)
+        mkdir "$mount/${TESTDIR##*/}" 2>/dev/null || return 1
+        CGROUP=$mount/${TESTDIR##*/}
+        for who in root user; do
+                mkdir "$CGROUP/$who"
+        done
+        chown "$USER_ID" "$CGROUP/user" "$CGROUP/user"/cgroup.{procs,subtree_control}
+}
+enter_cgroup() { [ -z "$CGROUP" ] || echo $BASHPID >"$CGROUP/$WHO/cgroup.procs"; }
+cgroups() { [ -z "$CGROUP" ] || find "$CGROUP" -mindepth 2 -type d | sort; } # of sandboxes, in our own one
+leave_cgroup() {
+        [ -n "$CGROUP" ] || return 0
+        echo $BASHPID >"$CGROUP_BEFORE/cgroup.procs"
+        rmdir "$CGROUP"/*/* "$CGROUP"/* "$CGROUP" 2>/dev/null
+        return 0
+}
+
 daemons_gone() { [ -z "$(daemons_of "${1:-$(runtime)}")" ]; }
 
 sanitizer_reports() { # in the daemons' logs of this test

@@ -38,9 +38,11 @@ nothing_left() { # WHAT PID…
         is "$(sctl -q --no-legend list 2>&1)" '' "$what: the list is empty"
         check_fails "$what: no socket is left" test -S "$dir/sentryd/bus"
         is "$(grep -cF "$TESTDIR" /proc/self/mountinfo)" 0 "$what: no mount is left"
+        is "$(cgroups)" '' "$what: no control group is left"
 }
 
 mkdir -m 777 "$TESTDIR/shared"
+own_cgroup && enter_cgroup
 counter='n=0; while :; do n=$((n + 1)); echo $n >'$TESTDIR'/shared/count.new; mv '$TESTDIR'/shared/count.new '$TESTDIR'/shared/count; sleep 0.02; done'
 counts() { # it goes on from here
         local n
@@ -79,8 +81,40 @@ leftovers() { # sleeps of ours: their /tmp is none of the host's, so look for th
 }
 no_leftovers() { [ -z "$(leftovers)" ]; }
 check "… and no program" await 10 no_leftovers || diag "$(leftovers)"
+is "$(cgroups)" '' "… and no control group"
 is "$(sctl -q --no-legend list 2>&1)" '' "… the list is empty"
 check "… a new sandbox starts" sctl run true
+
+# ---- the launcher, at each of its steps: at every few of its system calls
+
+steps() { # VERB ARGUMENT…: kills sentryctl on its way through `sentryctl VERB ARGUMENT…`
+        local n total stride wrong=0
+        timeout 30 strace -qq -o "$TESTDIR/trace" "$SENTRYCTL" "$@" </dev/null >/dev/null 2>&1
+        total=$(wc -l <"$TESTDIR/trace")
+        stride=$(((total + 39) / 40))
+        for ((n = 1; n <= total; n += stride)); do
+                { timeout 30 strace -qq -o /dev/null -e "inject=all:signal=KILL:when=$n" "$SENTRYCTL" "$@"; } \
+                        </dev/null >/dev/null 2>&1
+                [ $? -ne 124 ] || wrong=$((wrong + 1))
+        done
+        is "$wrong" 0 "kill -9 of $1 at 40 of its $total system calls"
+}
+if command -v strace >/dev/null && strace -qq -o /dev/null true 2>/dev/null; then
+        steps run uname
+        check "… no process of ours is left" await 15 daemons_gone "$dir"
+        check "… and no program" await 10 no_leftovers || diag "$(leftovers)"
+        is "$(cgroups)" '' "… and no control group"
+        launch steps sleep 1000
+        check "a sandbox" await 10 running steps
+        steps exec steps uname
+        alone() { [ "$(sctl exec steps sh -c 'echo /proc/[0-9]*' | wc -w)" = 2 ]; }
+        check "… nothing of them is left inside" await 10 alone
+        status_is 5 "… the next one works" sctl exec steps sh -c 'exit 5'
+        end_process "$LAUNCHER"
+        nothing_left "after it"
+else
+        skip "kill -9 of the launcher at each step" "strace is not installed"
+fi
 
 # ---- sentry-kernel
 

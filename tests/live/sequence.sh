@@ -13,13 +13,13 @@ AT_ONCE=30
 # Everything that a sandbox could leave behind on the host. Other tests run at the same time, with sandboxes of
 # their own: only what bears this test's directory or runtime directory counts, and what grows.
 mounts() { grep -cF "$TESTDIR" /proc/self/mountinfo; }
-cgroups() { find /sys/fs/cgroup -maxdepth 8 -type d -name '*sentry*' 2>/dev/null | sort; }
 sockets() { grep -cF "$TESTDIR" /proc/net/unix; }
 # Not /tmp/sentryd-UID: that is the runtime directory of who has none, which this test has.
 tmp() { find /tmp -maxdepth 1 -newer "$TESTDIR/start" ! -path "$TESTDIR" ! -path /tmp ! -name 'sentryd-test.*' ! -name 'sentryd-bench.*' ! -name 'sentryd-[0-9]*' \
         \( -iname '*sentry*' -o -iname '*sandbox*' \) | sort; }
 
 sequence() {
+        enter_cgroup
         local w=$WHO wrong=0 i rc before_mounts before_cgroups
         local dir
         dir=$(runtime)
@@ -40,6 +40,7 @@ sequence() {
 }
 
 at_once() {
+        enter_cgroup
         local w=$WHO i pids=() wrong=0 before_mounts before_cgroups
         local dir
         dir=$(runtime)
@@ -79,6 +80,7 @@ nothing_left() { # WHAT RUNTIME-DIRECTORY MOUNTS CGROUPS
 }
 
 mkdir "$TESTDIR/signal"
+own_cgroup || diag "$REASON"
 each_user sequence
 each_user at_once
 done_testing

@@ -15,7 +15,28 @@
 #define GUEST_BASE UINT64_C(0x10000)
 #define GUEST_SIZE (UINT64_C(64) * 1024)
 #define FAKE_TID 1000
+#define FAKE_PEERS_MAX 16U
 #define FAKE_UTS_INODE UINT64_C(4026531838)
+
+#define FAKE_TASKS_MAX 64
+
+typedef struct FakeTask {
+        HostTask task;
+        const char *argv, *exe; /* argv: one argument */
+        unsigned n_threads;     /* with ids that follow the process's */
+} FakeTask;
+
+/* A task of the sandbox, or one outside. It counts what it is sent. */
+typedef struct FakePeer {
+        HostPeer info;
+        bool outside;
+        unsigned n_signals;
+        int last_signo;
+        int32_t last_sender; /* si_pid; 0: the host's own siginfo */
+        int32_t last_code;
+        int error;           /* of the next signal with a siginfo */
+        int32_t nice, ioprio;
+} FakePeer;
 
 typedef struct FakeHost {
         Host host; /* first */
@@ -24,12 +45,27 @@ typedef struct FakeHost {
         uint64_t uts_inode;  /* of every task */
         uint32_t personality; /* of every task */
         CpuSet affinity;     /* of every task */
-        unsigned n_events[4];
+        unsigned n_events[_KERNEL_EVENT_KIND_MAX];
+        FakeTask tasks[FAKE_TASKS_MAX]; /* in the order of the scan; id 0: none */
+        HostImage image;       /* of whoever calls */
+        int image_error;       /* image_of() fails with this, if it is not 0 */
+        uint64_t birth_mark;   /* 0: there is none */
+        unsigned n_watches;    /* there are */
+        unsigned max_watches;
+        unsigned n_scans, n_reads;
+        int last_status;       /* of the last TASK_EXIT */
+        char last_exe[64];     /* of the last TASK_EXEC */
         int last_error;      /* of the last event */
         uint64_t n_dropped;
         unsigned n_answers;
         Verdict last_answer;
         uint64_t last_cookie;
+        FakePeer peers[FAKE_PEERS_MAX];
+        unsigned n_peers;
+        unsigned n_looks;       /* at all tasks */
+        unsigned n_late;        /* tasks at the end of the table that are born after the first look */
+        int pidfds[4];          /* the tid behind pidfd i; 0: none */
+        bool has_ptrace_scope;
         int end_status;      /* -1: not ended */
         unsigned n_ends;
 } FakeHost;
@@ -60,11 +96,144 @@ static int fake_write(Host *host, const Call *call, GuestAddr address, const voi
         return 0;
 }
 
+static FakePeer *fake_peer(FakeHost *fake, HostTid tid) {
+        for (unsigned i = 0; i < fake->n_peers; i++)
+                if (fake->peers[i].info.tid == tid)
+                        return &fake->peers[i];
+        return NULL;
+}
+
+/* Numbers inside are those outside, but for 1, the first task. */
 static int fake_task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
-        if (pid != 0 && pid != 1)
+        const FakePeer *task = fake_peer(fake_of(host), pid);
+
+        if (pid == 0 || pid == 1 || (task && !task->outside)) {
+                *ret = pid == 0 ? call->tid : pid == 1 ? FAKE_TID : pid;
+                return 0;
+        }
+        return -ESRCH;
+}
+
+static int fake_task_info(Host *host, HostTid tid, HostPeer *ret) {
+        const FakePeer *task = fake_peer(fake_of(host), tid);
+
+        if (!task)
                 return -ESRCH;
-        *ret = pid == 0 ? call->tid : FAKE_TID;
+        *ret = task->info;
         return 0;
+}
+
+static int fake_task_for_each(Host *host, bool threads, int (*function)(HostTid tid, void *userdata),
+                              void *userdata) {
+        FakeHost *fake = fake_of(host);
+        unsigned n = fake->n_peers - (fake->n_looks++ == 0 ? fake->n_late : 0);
+
+        for (unsigned i = 0; i < n; i++) {
+                const FakePeer *task = &fake->peers[i];
+                int r;
+
+                if (task->outside || (!threads && task->info.tid != task->info.tgid))
+                        continue;
+                r = function(task->info.tid, userdata);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int fake_task_signal(Host *host, HostTid tid, HostSignalTarget target, int signo, const AbiSiginfo *info) {
+        FakePeer *task = fake_peer(fake_of(host), tid);
+
+        if (!task || task->outside)
+                return -ESRCH;
+        if (info && task->error < 0)
+                return task->error;
+        task->n_signals += signo != 0;
+        task->last_signo = signo;
+        task->last_sender = info ? info->pid : 0;
+        task->last_code = info ? info->code : 0;
+        return 0;
+}
+
+static int fake_task_pidfd(Host *host, HostTid tid, uint32_t flags) {
+        return 1000 + tid;
+}
+
+static int64_t fake_task_call(Host *host, HostTid tid, HostTaskCall call, uint64_t argument, const void *in,
+                              void *out) {
+        FakePeer *task = fake_peer(fake_of(host), tid);
+
+        if (!task || task->outside)
+                return -ESRCH;
+        switch (call) {
+        case HOST_GETPRIORITY:
+                return 20 - task->nice;
+        case HOST_SETPRIORITY:
+                if ((int) argument < task->nice)
+                        return -EACCES;
+                task->nice = (int) argument;
+                return 0;
+        case HOST_IOPRIO_GET:
+                return task->ioprio;
+        case HOST_IOPRIO_SET:
+                task->ioprio = (int) argument;
+                return 0;
+        case HOST_SCHED_GETATTR:
+                memset(out, 'a', argument);
+                memcpy(out, &(uint32_t) { 48 }, sizeof(uint32_t));
+                return 0;
+        case HOST_SCHED_SETATTR: {
+                uint32_t size;
+
+                memcpy(&size, out, sizeof(size));
+                if (size <= 56)
+                        return 0;
+                memcpy(out, &(uint32_t) { 56 }, sizeof(uint32_t));
+                return -E2BIG;
+        }
+        case HOST_PRLIMIT:
+                if (out)
+                        memset(out, 'l', 16);
+                return 0;
+        default:
+                return 0;
+        }
+}
+
+static int fake_pidfd_task(Host *host, const Call *call, int32_t fd, HostTid *ret) {
+        const FakePeer *task;
+
+        if (fd < 0 || fd >= (int) ELEMENTSOF(fake_of(host)->pidfds) || fake_of(host)->pidfds[fd] == 0)
+                return -EBADF;
+        *ret = fake_of(host)->pidfds[fd];
+        task = fake_peer(fake_of(host), *ret);
+        return !task || task->outside ? -ESRCH : 0;
+}
+
+static int fake_pidfd_signal(Host *host, const Call *call, int32_t fd, HostSignalTarget target, int signo,
+                             const AbiSiginfo *info) {
+        HostTid tid;
+        int r = fake_pidfd_task(host, call, fd, &tid);
+
+        return r < 0 ? r : fake_task_signal(host, tid, target, signo, info);
+}
+
+static bool fake_has_ptrace_scope(Host *host) {
+        return fake_of(host)->has_ptrace_scope;
+}
+
+/* A new process, or a thread of the process tgid. */
+__attribute__((unused)) static FakePeer *fake_peer_add(FakeHost *fake, HostTid tid, HostTid tgid, HostTid parent,
+                                                       HostTid group) {
+        FakePeer *task = &fake->peers[fake->n_peers++];
+
+        *task = (FakePeer) {
+                .info = {
+                        .tid = tid, .tgid = tgid, .parent = parent, .group = group, .start = (uint64_t) tgid * 7,
+                        .uid = 1000,
+                },
+        };
+        return task;
 }
 
 static int fake_task_namespace(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret) {
@@ -109,6 +278,144 @@ static void fake_event(Host *host, const KernelEvent *event) {
         fake->last_error = event->error;
         if (event->kind == KERNEL_EVENT_DROPPED)
                 fake->n_dropped = event->count;
+        if (event->kind == KERNEL_EVENT_TASK_EXIT)
+                fake->last_status = event->process->wait_status;
+        if (event->kind == KERNEL_EVENT_TASK_EXEC)
+                strncpy(fake->last_exe, event->process->exe ? event->process->exe : "", sizeof(fake->last_exe) - 1);
+}
+
+/* Adds a process, or replaces the one with that id. Its id on the host is 1000 more. */
+__attribute__((unused)) static FakeTask *fake_task(FakeHost *fake, GuestPid pid, GuestPid parent, GuestPid group, GuestPid session) {
+        FakeTask *place = NULL;
+
+        for (size_t i = FAKE_TASKS_MAX; i-- > 0;)
+                if (fake->tasks[i].task.id == pid || (fake->tasks[i].task.id == 0 && (!place || place->task.id == 0)))
+                        place = &fake->tasks[i];
+        if (!place)
+                abort();
+        *place = (FakeTask) {
+                .task = {
+                        .id = pid,
+                        .host_id = pid + 1000,
+                        .parent = parent,
+                        .group = group,
+                        .session = session,
+                        .start_usec = fake->now_ns / 1000,
+                        .n_threads = 1,
+                        .wait_status = WAIT_STATUS_UNKNOWN,
+                        .state = 'S',
+                        .comm = "task",
+                },
+                .argv = "task",
+                .exe = "/bin/task",
+                .n_threads = 1,
+        };
+        if (fake->birth_mark > 0)
+                fake->birth_mark++;
+        return place;
+}
+
+static FakeTask *fake_task_at(FakeHost *fake, GuestPid pid) {
+        for (size_t i = 0; pid > 0 && i < FAKE_TASKS_MAX; i++)
+                if (fake->tasks[i].task.id == pid)
+                        return &fake->tasks[i];
+        return NULL;
+}
+
+static int fake_task_scan(Host *host, int (*function)(GuestPid pid, void *userdata), void *userdata) {
+        FakeHost *fake = fake_of(host);
+
+        fake->n_scans++;
+        for (size_t i = 0; i < FAKE_TASKS_MAX; i++)
+                if (fake->tasks[i].task.id > 0) {
+                        int r = function(fake->tasks[i].task.id, userdata);
+
+                        if (r != 0)
+                                return r;
+                }
+        return 0;
+}
+
+static int fake_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *ret) {
+        FakeTask *task = fake_task_at(fake_of(host), pid);
+
+        fake_of(host)->n_reads++;
+        if (!task)
+                return -ESRCH;
+        *ret = task->task;
+        if ((parts & HOST_TASK_ARGV) && task->argv) {
+                ret->argv = strdup(task->argv);
+                ret->argv_size = strlen(task->argv) + 1;
+        }
+        if ((parts & HOST_TASK_EXE) && task->exe)
+                ret->exe = strdup(task->exe);
+        return 0;
+}
+
+static int fake_task_threads(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata),
+                             void *userdata) {
+        FakeTask *task = fake_task_at(fake_of(host), pid);
+
+        if (!task)
+                return -ESRCH;
+        for (unsigned i = 0; i < task->n_threads; i++) {
+                HostTask thread = task->task;
+                int r;
+
+                thread.id += (GuestPid) i;
+                thread.host_id += (HostTid) i;
+                r = function(&thread, userdata);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int fake_task_of(Host *host, HostTid tid, HostCaller *ret) {
+        FakeHost *fake = fake_of(host);
+
+        for (size_t i = 0; i < FAKE_TASKS_MAX; i++) {
+                const HostTask *task = &fake->tasks[i].task;
+
+                if (task->id > 0 && tid >= task->host_id && tid < task->host_id + (HostTid) fake->tasks[i].n_threads) {
+                        *ret = (HostCaller) { .pid = task->id, .host_pid = task->host_id };
+                        return 0;
+                }
+        }
+        return -ESRCH;
+}
+
+static int fake_task_watch(Host *host, HostTid pid) {
+        FakeHost *fake = fake_of(host);
+
+        if (fake->n_watches >= fake->max_watches)
+                return -EMFILE;
+        fake->n_watches++;
+        return pid;
+}
+
+static void fake_task_unwatch(Host *host, int handle) {
+        fake_of(host)->n_watches--;
+}
+
+static void fake_task_poll(Host *host) {
+        (void) host;
+}
+
+static int fake_birth_mark(Host *host, uint64_t *ret) {
+        *ret = fake_of(host)->birth_mark;
+        return *ret == 0 ? -EOPNOTSUPP : 0;
+}
+
+static int fake_image_of(Host *host, const Call *call, HostImage *ret) {
+        if (fake_of(host)->image_error != 0)
+                return fake_of(host)->image_error;
+        *ret = fake_of(host)->image;
+        return 0;
+}
+
+static bool fake_image_is(Host *host, const Call *call, const HostImage *image) {
+        return fake_of(host)->image_error == 0 && memcmp(image, &fake_of(host)->image, sizeof(*image)) == 0;
 }
 
 static void fake_answer(Host *host, const Call *call, Verdict verdict) {
@@ -132,6 +439,24 @@ static const HostOps fake_ops = {
         .task_personality = fake_task_personality,
         .task_get_affinity = fake_get_affinity,
         .task_set_affinity = fake_set_affinity,
+        .task_scan = fake_task_scan,
+        .task_read = fake_task_read,
+        .task_threads = fake_task_threads,
+        .task_of = fake_task_of,
+        .task_watch = fake_task_watch,
+        .task_unwatch = fake_task_unwatch,
+        .task_poll = fake_task_poll,
+        .birth_mark = fake_birth_mark,
+        .image_of = fake_image_of,
+        .image_is = fake_image_is,
+        .task_info = fake_task_info,
+        .task_for_each = fake_task_for_each,
+        .task_signal = fake_task_signal,
+        .task_pidfd = fake_task_pidfd,
+        .task_call = fake_task_call,
+        .pidfd_task = fake_pidfd_task,
+        .pidfd_signal = fake_pidfd_signal,
+        .has_ptrace_scope = fake_has_ptrace_scope,
         .system_info = fake_system_info,
         .now = fake_now,
         .event = fake_event,
@@ -152,6 +477,8 @@ static Kernel *fake_kernel(FakeHost *fake) {
                 .cpu_mask_size = 128,
                 .cpu_ids = 4,
                 .emulated_capabilities = UINT64_MAX,
+                .features = UINT32_MAX,
+                .ptrace_scope = PTRACE_SCOPE_RELATED,
                 .log_size = 4096,
                 .version_string = "0",
         };
@@ -163,6 +490,7 @@ static Kernel *fake_kernel(FakeHost *fake) {
                 .uts_inode = FAKE_UTS_INODE,
                 .end_status = -1,
         };
+        fake_peer_add(fake, FAKE_TID, FAKE_TID, 1, FAKE_TID);
         if (cpuset_parse("0-3", &fake->affinity) < 0 || cpuset_parse("0-2", &config.cpus) < 0 ||
             kernel_new(&config, &fake->host, &kernel) < 0)
                 abort();
@@ -171,17 +499,26 @@ static Kernel *fake_kernel(FakeHost *fake) {
 }
 
 /* Makes a call by the name of its row. */
-static Verdict fake_call(Kernel *kernel, const char *name, uint64_t a0, uint64_t a1, uint64_t a2) {
+static Verdict fake_call4(Kernel *kernel, HostTid tid, const char *name, uint64_t a0, uint64_t a1, uint64_t a2,
+                          uint64_t a3) {
         static uint64_t cookie;
         Call call = {
                 .cookie = ++cookie,
-                .tid = FAKE_TID,
+                .tid = tid,
                 .id = syscall_id_from_name(name),
                 .received_ns = kernel_now(kernel),
-                .args = { a0, a1, a2 },
+                .args = { a0, a1, a2, a3 },
         };
 
         if (call.id == SYSCALL_ID_UNKNOWN)
                 call.number = 9999;
         return syscall_dispatch(kernel, &call);
+}
+
+static inline Verdict fake_call_by(Kernel *kernel, HostTid tid, const char *name, uint64_t a0, uint64_t a1, uint64_t a2) {
+        return fake_call4(kernel, tid, name, a0, a1, a2, 0);
+}
+
+static inline Verdict fake_call(Kernel *kernel, const char *name, uint64_t a0, uint64_t a1, uint64_t a2) {
+        return fake_call4(kernel, FAKE_TID, name, a0, a1, a2, 0);
 }

@@ -6,8 +6,13 @@ unit_kernelemu_tests = \
 	tests/unit/test-kernel \
 	tests/unit/test-kernel-log \
 	tests/unit/test-ratelimit \
-	tests/unit/test-record
+	tests/unit/test-record \
+	tests/unit/test-statistics \
+	tests/unit/test-trace \
+	tests/unit/test-tasks \
+	tests/unit/test-others
 unit_common_tests = \
+	tests/unit/test-filter \
 	tests/unit/test-profile \
 	tests/unit/test-util
 unit_tests = $(unit_kernelemu_tests) $(unit_common_tests)
@@ -18,6 +23,9 @@ unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/lib -I$(top_srcdir)/tests/u
 tests_unit_test_cpuset_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_cpuset_LDADD = libkernelemu.a
 tests_unit_test_kernel_SOURCES = tests/unit/test-kernel.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_others_SOURCES = tests/unit/test-others.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_others_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_others_LDADD = libkernelemu.a
 tests_unit_test_kernel_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_kernel_LDADD = libkernelemu.a
 tests_unit_test_kernel_log_CPPFLAGS = $(unit_cppflags)
@@ -26,9 +34,21 @@ tests_unit_test_ratelimit_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_ratelimit_LDADD = libkernelemu.a
 tests_unit_test_record_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_record_LDADD = libkernelemu.a
+tests_unit_test_tasks_SOURCES = tests/unit/test-tasks.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_tasks_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_tasks_LDADD = libkernelemu.a
+tests_unit_test_statistics_SOURCES = tests/unit/test-statistics.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_statistics_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_statistics_LDADD = libkernelemu.a
+tests_unit_test_trace_SOURCES = tests/unit/test-trace.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_trace_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trace_LDADD = libkernelemu.a
 
 unit_common_cflags = $(AM_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 unit_common_libs = libcommon.a $(JSON_LIBS) $(CAP_LIBS)
+tests_unit_test_filter_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_filter_CFLAGS = $(unit_common_cflags) $(SECCOMP_CFLAGS)
+tests_unit_test_filter_LDADD = liblaunch.a libkernelemu.a $(unit_common_libs) $(SECCOMP_LIBS)
 tests_unit_test_profile_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_profile_CFLAGS = $(unit_common_cflags)
 tests_unit_test_profile_LDADD = $(unit_common_libs)

@@ -322,6 +322,8 @@ static void test_values(void) {
         bad("{ \"sentry\": { \"pid\": \"Host\" } }", 1, "sentry.pid", "did you mean \"host\"?");
         bad("{ \"sentry\": { \"network\": \"bridge\" } }", 1, "sentry.network",
             "expected \"none\", \"private\" or \"host\", found \"bridge\"");
+        bad("{ \"sentry\": { \"ptraceScope\": 4 } }", 1, "sentry.ptraceScope", "from 0 to 3, found 4");
+        bad("{ \"sentry\": { \"ptraceScope\": -1 } }", 1, "sentry.ptraceScope", "from 0 to 3, found -1");
         bad("{ \"sentry\": { \"logSize\": 4095 } }", 1, "sentry.logSize", "from 4096 to 16777216, found 4095");
         bad("{ \"sentry\": { \"logSize\": 16777217 } }", 1, "sentry.logSize", "found 16777217");
         bad("{ \"sentry\": { \"logSize\": 18446744073709551615 } }", 1, "sentry.logSize",
@@ -438,7 +440,7 @@ static void test_many(void) {
         _cleanup_free_ char *shown = profile_problems_to_string(&problems);
         is_str(shown,
                "some/where.json:2: sentry.netwrok: unknown key; did you mean \"network\"? Known here: extends, "
-               "description, kernelRelease, kernelVersion, cpus, pid, network, emulatedCapabilities, logSize, env, "
+               "description, kernelRelease, kernelVersion, cpus, pid, freezer, init, ptraceScope, network, emulatedCapabilities, logSize, env, "
                "unsetenv\n"
                "some/where.json:3: sentry.pid: expected \"private\" or \"host\", found 7, a number\n"
                "some/where.json:4: hostname: expected a name of 1 to 64 bytes without '/' and control characters, "
@@ -485,6 +487,7 @@ static void test_parse(void) {
         is_int(profile->namespaces, all, "default of the namespaces");
         ok(!profile->pid_host && profile->network == PROFILE_NETWORK_NONE, "default of pid and network");
         is_int(profile->log_size, 65536, "default of logSize");
+        is_int(profile->ptrace_scope, 1, "default of ptraceScope");
 
         profile = profile_free(profile);
         profile = parse("{ \"hostname\": \"h\", \"domainname\": \"d\", \"root\": { \"path\": \"//srv/./root/\", "
@@ -498,7 +501,7 @@ static void test_parse(void) {
                         "\"/b\", \"type\": "
                         "\"bind\", \"source\": \"/home//x/\", \"options\": [ \"rbind\", \"rw\" ] } ], \"sentry\": { "
                         "\"kernelRelease\": \"6.1\", \"kernelVersion\": \"#1\", \"cpus\": \"0-3,5\", \"pid\": "
-                        "\"host\", "
+                        "\"host\", \"ptraceScope\": 3, "
                         "\"network\": \"private\", \"emulatedCapabilities\": [ \"CAP_SYSLOG\" ], \"logSize\": 4096, "
                         "\"env\": "
                         "\"clear\", \"unsetenv\": [ \"C\" ], \"description\": \"what\" } }");
@@ -533,6 +536,7 @@ static void test_parse(void) {
         is_int(profile->network, PROFILE_NETWORK_PRIVATE, "sentry.network");
         is_int(profile->emulated_capabilities, UINT64_C(1) << CAP_SYSLOG, "sentry.emulatedCapabilities");
         is_int(profile->log_size, 4096, "sentry.logSize");
+        is_int(profile->ptrace_scope, 3, "sentry.ptraceScope");
         ok(profile->clear_env && streq(profile->unsetenv[0], "C") && !profile->unsetenv[1], "sentry.env, unsetenv");
         is_str(profile->description, "what", "sentry.description");
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Reading proc(5): what it says of one process or thread. proc_fd is a /proc directory; errors are negative errnos,
+ * -ENOENT or -ESRCH for a task that is gone. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "task/host-task.h"
+
+/* How a user namespace maps ids, user_namespaces(7): the first few ranges of each. */
+#define PROC_ID_RANGES 8U
+typedef struct ProcIdRange {
+        uint32_t inside, outside, count;
+} ProcIdRange;
+
+typedef struct ProcIdMaps {
+        bool known;
+        ProcIdRange uids[PROC_ID_RANGES], gids[PROC_ID_RANGES]; /* ended by a count of 0 */
+} ProcIdMaps;
+
+/* Calls function for each number in a directory until it returns non-zero, and returns that. */
+int proc_for_each(int proc_fd, const char *path, int (*function)(pid_t id, void *userdata), void *userdata);
+
+/* HOST_TASK_STAT of a process or, with a tid, of one of its threads. */
+int proc_read_stat(int proc_fd, pid_t pid, pid_t tid, HostTask *task);
+/* HOST_TASK_STATUS, with ids as the maps have them on the inside. */
+int proc_read_status(int proc_fd, pid_t pid, const ProcIdMaps *maps, HostTask *task);
+/* The arguments, cut when they are very long; the caller frees. NULL when there are none. */
+int proc_read_argv(int proc_fd, pid_t pid, char **ret, size_t *ret_size);
+/* The caller frees. */
+int proc_read_exe(int proc_fd, pid_t pid, char **ret);
+void proc_read_id_maps(int proc_fd, pid_t pid, ProcIdMaps *ret);
+
+/* In our own /proc: whose thread it is, and its id in its innermost PID namespace. Either may be NULL. */
+int proc_read_ids(pid_t host_tid, pid_t *ret_process, pid_t *ret_innermost);
+
+/* The status that wait(2) will give for a zombie, WAIT_STATUS_UNKNOWN when it is none or not to be told. */
+int task_zombie_status(pid_t host_pid);
+bool task_is_zombie(pid_t host_pid);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+
+#include "kernel.h"
+#include "task/ptrace-rules.h"
+
+#define ANCESTORS_MAX 4096U /* numbers that are given again while we walk could lead in circles */
+
+void ptrace_rules_init(PtraceRules *rules, PtraceScope scope) {
+        *rules = (PtraceRules) { .scope = scope };
+        LIST_INIT(&rules->exceptions);
+}
+
+static void exception_free(PtraceRules *rules, PtraceException *exception) {
+        LIST_REMOVE(exception, link);
+        rules->n_exceptions--;
+        free(exception);
+}
+
+void ptrace_rules_done(PtraceRules *rules) {
+        while (!LIST_EMPTY(&rules->exceptions))
+                exception_free(rules, LIST_FIRST(&rules->exceptions));
+}
+
+static bool lives(Kernel *kernel, HostTid tgid, uint64_t start) {
+        HostPeer task;
+
+        return kernel->host->ops->task_info(kernel->host, tgid, &task) >= 0 && task.start == start;
+}
+
+/* Whether a process is the ancestor or one of its descendants. */
+static bool descends(Kernel *kernel, HostTid ancestor, const HostPeer *process) {
+        HostPeer task = *process;
+
+        for (unsigned i = 0; i < ANCESTORS_MAX; i++) {
+                if (task.tgid == ancestor)
+                        return true;
+                if (task.parent <= 0 || kernel->host->ops->task_info(kernel->host, task.parent, &task) < 0)
+                        return false;
+        }
+        return false;
+}
+
+static PtraceException *exception_of(Kernel *kernel, HostTid tgid) {
+        PtraceException *exception;
+
+        LIST_FOREACH(exception, &kernel->ptrace.exceptions, link)
+                if (exception->tracee == tgid)
+                        return exception;
+        return NULL;
+}
+
+static bool excepted(Kernel *kernel, const HostPeer *tracer, const HostPeer *tracee) {
+        const PtraceException *exception = exception_of(kernel, tracee->tgid);
+
+        if (!exception || exception->tracee_start != tracee->start)
+                return false;
+        if (exception->tracer == 0)
+                return true;
+        return lives(kernel, exception->tracer, exception->tracer_start) &&
+                descends(kernel, exception->tracer, tracer);
+}
+
+static bool capable(const Kernel *kernel, const HostPeer *task) {
+        return (task->capabilities | kernel->emulated_capabilities) & (UINT64_C(1) << CAP_SYS_PTRACE);
+}
+
+static bool traces_already(Kernel *kernel, const HostPeer *tracer, const HostPeer *tracee) {
+        HostPeer task;
+
+        return tracee->tracer > 0 && kernel->host->ops->task_info(kernel->host, tracee->tracer, &task) >= 0 &&
+                task.tgid == tracer->tgid;
+}
+
+int ptrace_may_attach(Kernel *kernel, const HostPeer *tracer, const HostPeer *tracee) {
+        bool may = tracer->tgid == tracee->tgid;
+
+        switch (kernel->ptrace.scope) {
+        case PTRACE_SCOPE_CLASSIC:
+                return 0;
+        case PTRACE_SCOPE_RELATED:
+                may = may || capable(kernel, tracer) || descends(kernel, tracer->tgid, tracee) ||
+                        traces_already(kernel, tracer, tracee) || excepted(kernel, tracer, tracee);
+                break;
+        case PTRACE_SCOPE_CAPABILITY:
+                may = may || capable(kernel, tracer);
+                break;
+        case PTRACE_SCOPE_NONE:
+        case _PTRACE_SCOPE_MAX:
+                break;
+        }
+        return may ? 0 : -EPERM;
+}
+
+int ptrace_may_traceme(Kernel *kernel, const HostPeer *parent) {
+        if (kernel->ptrace.scope <= PTRACE_SCOPE_RELATED)
+                return 0;
+        return kernel->ptrace.scope == PTRACE_SCOPE_CAPABILITY && capable(kernel, parent) ? 0 : -EPERM;
+}
+
+static void forget_dead(Kernel *kernel) {
+        PtraceException *exception, *next;
+
+        for (exception = LIST_FIRST(&kernel->ptrace.exceptions); exception; exception = next) {
+                next = LIST_NEXT(exception, link);
+                if (!lives(kernel, exception->tracee, exception->tracee_start) ||
+                    (exception->tracer != 0 && !lives(kernel, exception->tracer, exception->tracer_start)))
+                        exception_free(&kernel->ptrace, exception);
+        }
+}
+
+int ptrace_exception_set(Kernel *kernel, const HostPeer *tracee, const HostPeer *tracer) {
+        PtraceException *exception = exception_of(kernel, tracee->tgid);
+
+        if (!exception) {
+                /* A look at all of them only at powers of two: asking all the time stays cheap. */
+                if ((kernel->ptrace.n_exceptions & (kernel->ptrace.n_exceptions - 1)) == 0)
+                        forget_dead(kernel);
+                if (kernel->ptrace.n_exceptions >= PTRACE_EXCEPTIONS_MAX)
+                        return -ENOMEM;
+                exception = calloc(1, sizeof(PtraceException));
+                if (!exception)
+                        return -ENOMEM;
+                LIST_INSERT_HEAD(&kernel->ptrace.exceptions, exception, link);
+                kernel->ptrace.n_exceptions++;
+        }
+
+        exception->tracee = tracee->tgid;
+        exception->tracee_start = tracee->start;
+        exception->tracer = tracer ? tracer->tgid : 0;
+        exception->tracer_start = tracer ? tracer->start : 0;
+        return 0;
+}
+
+void ptrace_exception_clear(Kernel *kernel, const HostPeer *tracee) {
+        PtraceException *exception = exception_of(kernel, tracee->tgid);
+
+        if (exception)
+                exception_free(&kernel->ptrace, exception);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The task table: the processes of a sandbox with their threads, process groups, sessions and PID namespaces.
+ *
+ * Membership is the host's. The table learns of a process when it execs (the host asks us then, sys/image.c), when it
+ * is launched, and when somebody looks: task_table_sync() comes before anything is shown or acted on. So a process
+ * that never execs and that nobody looks for is born and dies untold. Exits are told by the host for processes that
+ * it watches, and found by the next sync for the others. */
+
+#include "record.h"
+#include "thread-group.h"
+#include "util/idmap.h"
+#include "util/ratelimit.h"
+
+#define TASKS_MAX 65536U      /* processes in the table, and threads listed; further ones are not shown */
+#define TASK_EVENT_RATE 1000U /* a second */
+#define TASK_EVENT_BURST 10000U
+
+typedef struct Kernel Kernel;
+typedef struct Call Call;
+typedef struct TaskAttributes TaskAttributes;
+
+typedef struct TaskTable {
+        Kernel *kernel;                       /* immutable */
+        TAILQ_HEAD(, ThreadGroup) processes;  /* owned; those with a container are recorded, by it */
+        unsigned n_processes;
+        unsigned n_threads;                   /* Task objects there are */
+        unsigned n_unwatched;                 /* processes that live and have no watch */
+        IdMap by_pid, by_host_pid;            /* of processes */
+        IdMap groups, sessions;               /* owned by process-group.c */
+        PIDNamespaceTable namespaces;         /* owned by pid-namespace.c */
+
+        unsigned syncs;                       /* counts them */
+        uint64_t birth_mark;                  /* the host's mark of the last birth, as of the last sync */
+        uint64_t birth_mark_ns;               /* when that mark was first seen; kernel_now() */
+        bool settled;                         /* nobody was born since the last full sync, unless the mark moves */
+
+        TAILQ_HEAD(, ThreadGroup) events;     /* those with something to tell */
+        RateLimit event_limit;                /* not recorded: a restored sandbox starts with a full bucket */
+        uint64_t cpu_usec;                    /* the most that task_table_cpu_usec() has said; not recorded: a
+                                               * restored sandbox starts at 0 */
+        TaskAttributes *attributes;           /* owned by task-record.c: what a record says of processes that have
+                                               * not been found yet */
+        unsigned n_attributes;
+} TaskTable;
+
+int task_table_init(TaskTable *table, Kernel *kernel);
+void task_table_done(TaskTable *table);
+
+/* Brings membership up to date, queueing events. Costs next to nothing when nothing happened. 0, -ESRCH before the
+ * start of the sandbox, or what kept the host from looking; the table holds what is known in any case. */
+int task_table_sync(TaskTable *table);
+
+/* Looks at parts (HostTaskPart) of every process, after a sync. The same errors. */
+int task_table_refresh(TaskTable *table, unsigned parts);
+
+/* NULL when there is none in the table: sync first. */
+ThreadGroup *task_table_find(const TaskTable *table, GuestPid pid);
+ThreadGroup *task_table_find_host(const TaskTable *table, HostTid host_pid);
+
+/* Puts a process into a container ("" or NULL: the sandbox's own), and with it all its descendants to come. The
+ * process may be new to the table, and need not have exec'ed. -ESRCH when it is not of the sandbox, -EINVAL for an id
+ * that is too long, -ENOSPC over the limit of tasks, -ENOMEM. */
+int task_table_set_container(TaskTable *table, HostTid pid, const char *id);
+
+/* A task made one of the calls that libc starts a program with: is it in a new image? `certain` says that programs
+ * make this call but once, for a host that cannot tell images apart. */
+void task_table_note_image(TaskTable *table, const Call *call, bool certain);
+
+/* The host's word on a process that it watches: all its threads are dead (wait_status may be unknown), or, with
+ * reaped, its parent has also waited for it. */
+void task_table_note_exit(TaskTable *table, HostTid host_pid, int wait_status, bool reaped);
+
+/* Tells the events that have queued up. Called when neither a guest nor a person waits for us. */
+void task_table_tell(TaskTable *table);
+static inline bool task_table_has_events(const TaskTable *table) { return !TAILQ_EMPTY(&table->events); }
+
+/* CPU time that all tasks of the sandbox have used, in µs, by the host's accounting (see getrusage(2)): what lives and
+ * what was waited for. Children that nobody waits for, and programs launched from outside, count while they live.
+ * Never goes back. */
+uint64_t task_table_cpu_usec(TaskTable *table);
+
+/* Visits what is ours; see record.h. Reading wants an empty table; what is read is given to processes of the same ids
+ * when they are found. */
+int task_table_record(TaskTable *table, Record *record);
+/* task-record.c: gives a process that was just found what a record said of it; forgets what nobody was found for. */
+void task_attributes_apply(ThreadGroup *process);
+void task_attributes_done(TaskTable *table);

@@ -1,0 +1,154 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The watchdog: memory of a program that nobody can read, held back by userfaultfd(2), stops one call and not the
+# sandbox. The program gets its userfaultfd from /dev/userfaultfd, which is opened outside and inherited: the system call
+# is refused in sandboxes, for just this reason.
+
+. "${srcdir:-.}/tests/lib/tap.sh"
+
+[ "$(id -u)" -eq 0 ] || skip_all "opening /dev/userfaultfd needs root"
+exec 8<>/dev/userfaultfd || skip_all "this kernel has no /dev/userfaultfd"
+
+cat >"$TESTDIR/guest.py" <<'PY'
+import ctypes, fcntl, os, struct, sys, threading, time
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+PAGES, PAGE = 64, os.sysconf("SC_PAGESIZE")
+uffd = fcntl.ioctl(8, 0xAA00, 0)                                                # USERFAULTFD_IOC_NEW
+fcntl.ioctl(uffd, 0xC018AA3F, bytearray(struct.pack("QQQ", 0xAA, 0, 0)))        # UFFDIO_API
+memory = libc.mmap(None, PAGES * PAGE, 3, 0x22, -1, 0)
+fcntl.ioctl(uffd, 0xC020AA00, bytearray(struct.pack("QQQQ", memory, PAGES * PAGE, 1, 0)))  # UFFDIO_REGISTER
+pages = [memory + i * PAGE for i in range(PAGES)]
+taken = []
+results = []
+
+def page():
+    taken.append(pages.pop())
+    return ctypes.c_void_p(taken[-1])
+
+def call(name, function, *arguments):
+    def body():
+        begin = time.monotonic()
+        r = function(*arguments)
+        results.append("%s=%d:%d after %.1f" % (name, r, ctypes.get_errno() if r < 0 else 0, time.monotonic() - begin))
+    thread = threading.Thread(target=body)
+    thread.start()
+    return thread
+
+def uname():
+    return libc.uname(ctypes.create_string_buffer(400))
+
+def stuck(n):          # n calls that write memory that is held back
+    threads = [call("uname", libc.uname, page()) for i in range(int(n))]
+    for t in threads: t.join()
+
+def stuck_read():
+    call("sethostname", libc.sethostname, page(), ctypes.c_size_t(4)).join()
+
+def stuck_beside():    # others call meanwhile
+    thread = call("uname", libc.uname, page())
+    others = [call("other", uname) for i in range(20)]
+    for t in [thread] + others: t.join()
+
+def stuck_parked():    # a call that waits for the log gets stuck when another wakes it
+    libc.klogctl(2, ctypes.create_string_buffer(65536), 65536)
+    thread = call("syslog", libc.klogctl, 2, page(), 4096)
+    time.sleep(0.5)
+    call("unknown", libc.syscall, ctypes.c_long(9900)).join()
+    thread.join()
+
+def resolve():         # UFFDIO_ZEROPAGE
+    while taken:
+        fcntl.ioctl(uffd, 0xC020AA04, bytearray(struct.pack("QQQQQ", taken.pop(), PAGE, 0, 0, 0)[:32]))
+
+def good():
+    results.append("good=%d" % uname())
+
+print("ready", flush=True)
+for line in sys.stdin:
+    function, *arguments = line.split()
+    globals()[function](*arguments)
+    print(" ".join(sorted(results)), flush=True)
+    results.clear()
+os._exit(7)
+PY
+chmod 644 "$TESTDIR/guest.py"
+mkfifo "$TESTDIR/in"
+export SENTRYD_WATCHDOG_SEC=1
+"$SENTRYCTL" run --name held --ro-bind "$TESTDIR/guest.py" /usr/bin/python3 "$TESTDIR/guest.py" \
+        <"$TESTDIR/in" >"$TESTDIR/out" 2>"$TESTDIR/err" &
+run=$!
+started "$run"
+exec 9>"$TESTDIR/in" 8>&-
+check "a program that holds its memory back" await 10 grep -q ready "$TESTDIR/out" || diag "$(cat "$TESTDIR/err")"
+"$SENTRYCTL" --json=short events held >"$TESTDIR/events" 9>&- &
+started $!
+"$SENTRYCTL" trace held >"$TESTDIR/trace" 2>"$TESTDIR/trace.err" 9>&- &
+started $!
+await 10 grep -q Tracing "$TESTDIR/trace.err"
+
+more() { [ "$(wc -l <"$TESTDIR/out")" -gt "$1" ]; }
+guest() { # FUNCTION ARGUMENT…: the guest does it; RESULT is what it says
+        local n
+        n=$(wc -l <"$TESTDIR/out")
+        echo "$*" >&9
+        if await 30 more "$n"; then RESULT=$(tail -n 1 "$TESTDIR/out"); else RESULT="no answer"; fi
+}
+threads() { find "/proc/$kernel/task" -mindepth 1 -maxdepth 1 | wc -l; }
+log=$TESTDIR/run/sentryd/log
+kernel=$(daemons_of "$TESTDIR/run" sentry-kernel)
+is "$(threads)" 2 "sentry-kernel is one thread that serves and one that watches"
+
+guest good
+is "$RESULT" "good=0" "calls work"
+guest stuck 1
+like "$RESULT" '^uname=-1:14 after [12]\.[0-9]$' "a call that gets stuck is EFAULT in due time"
+guest good
+is "$RESULT" "good=0" "… and the sandbox goes on"
+check "… a Stuck event tells" await 10 grep -q '"Stuck"' "$TESTDIR/events"
+is "$(grep -m 1 '"Stuck"' "$TESTDIR/events" | json '[d["syscall"], d["comm"], 900000 < d["usec"] < 5000000]')" \
+        '["uname", "python3", true]' "… of what, of whom, how long"
+check "the log tells too" grep -qE 'stuck in uname of python3 \(pid [0-9]+\) for 1[0-9]{3} ms, writing its memory' "$log"
+check "… with a backtrace of sentry-kernel" test "$(grep -cE '#[0-9]+ .*sentry-kernel\(.*\+0x' "$log")" -ge 4
+check "a trace shows it, without what cannot be read" await 10 grep -qE 'uname\(\.\.\.\) = -1 EFAULT <1\.' "$TESTDIR/trace"
+is "$(threads)" 3 "a third thread watches"
+
+guest stuck_read
+like "$RESULT" '^sethostname=-1:14 after [12]' "reading such memory is the same"
+isnt "$(sctl show held -p Hostname --value)" "" "… and changes nothing"
+
+guest stuck_beside
+is "$(tr ' ' '\n' <<<"$RESULT" | grep -c '^other=0:0')" 20 "calls of others wait for a second and are answered"
+guest stuck_parked
+like "$RESULT" '^syslog=-1:14 after .* unknown=-1:38 after' "a call that waited, and the one that woke it" || diag "$(tail -n 5 "$log")"
+
+guest resolve
+guest good
+guest stuck 4
+is "$(tr ' ' '\n' <<<"$RESULT" | grep -c '^uname=-1:14')" 4 "four more, one after the other"
+check "threads are used again" test "$(threads)" -le 8
+guest good
+is "$RESULT" "good=0" "the sandbox goes on"
+is "$(sctl show held -p CallsStuck --value)" 8 "all were counted"
+check "it can be paused" sctl pause held
+check "… and resumed" sctl resume held
+check "programs can be started in it" sctl exec held uname
+like "$(sctl status held)" 'Stuck calls: 8' "status tells"
+
+# Nobody is woken when nothing happens: the deadline has passed once since the last call
+switches() { cat /proc/"$kernel"/task/*/status | awk '/ctxt_switches/ { n += $2 } END { print n }'; }
+guest resolve
+sleep 2.5
+before=$(switches)
+sleep 3
+is "$(switches)" "$before" "an idle sandbox wakes no thread in three seconds"
+
+guest stuck 2
+exec 9>&-
+reaped "$run"
+is "$RC" 7 "the sandbox ends though threads are stuck, with the status of its program"
+check "… and sentry-kernel with it" await 10 gone "$kernel"
+done_testing
