@@ -8,9 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/time.h"
 #include "abi/types.h"
 #include "syscall.h"
 #include "task/host-task.h"
+#include "time/timekeeper.h"
 #include "util/cpuset.h"
 
 typedef enum NamespaceKind {
@@ -67,6 +69,12 @@ typedef enum HostSignalTarget {
         HOST_SIGNAL_PROCESS,
         _HOST_SIGNAL_TARGET_MAX,
 } HostSignalTarget;
+
+/* Signals of a task, bit (1 << (signo - 1)) each; proc_pid_status(5). */
+typedef struct HostSignals {
+        uint64_t pending; /* for the process or, where a thread was asked for, for that thread alone */
+        uint64_t caught;  /* have a handler */
+} HostSignals;
 
 typedef enum KernelEventKind {
         KERNEL_EVENT_UNIMPLEMENTED,   /* nobody answers this call */
@@ -128,6 +136,8 @@ typedef struct HostOps {
          * errors when the host cannot tell. */
         int (*image_of)(Host *host, const Call *call, HostImage *ret);
         bool (*image_is)(Host *host, const Call *call, const HostImage *image);
+        /* Whether a process is certainly in another image than this one. */
+        bool (*image_moved)(Host *host, HostTid host_pid, const HostImage *image);
         /* -ESRCH when it is gone. Also of tasks outside: who is an ancestor is asked of them too. */
         int (*task_info)(Host *host, HostTid tid, HostPeer *ret);
         /* All processes of the sandbox, or all its threads, until function returns other than 0, which is
@@ -136,6 +146,11 @@ typedef struct HostOps {
         /* Sends a signal to a task of the sandbox, whoever has its number outside of it stays untouched. info: a
          * siginfo whose si_code is negative and not SI_TKILL, or NULL: the host's own, with our pid. */
         int (*task_signal)(Host *host, HostTid tid, HostSignalTarget target, int signo, const AbiSiginfo *info);
+        /* The same to a process that the table watches, or to one of its threads, if thread is not 0. */
+        int (*process_signal)(Host *host, const struct ThreadGroup *process, HostTid thread, int signo,
+                              const AbiSiginfo *info);
+        /* What is pending for a process, or for one of its threads, if thread is not 0. */
+        int (*signals_of)(Host *host, HostTid host_pid, HostTid thread, HostSignals *ret);
         /* A new pidfd for a task of the sandbox; flags as of pidfd_open(2). */
         int (*task_pidfd)(Host *host, HostTid tid, uint32_t flags);
         /* Makes a call that names a task of the sandbox. Its result or an error. */
@@ -153,6 +168,13 @@ typedef struct HostOps {
         int (*system_info)(Host *host, HostSystemInfo *ret);
         /* Nanoseconds of a clock that never goes back and runs on while the sandbox is paused. */
         uint64_t (*now)(Host *host);
+        /* ns of a clock of the sandbox. */
+        int64_t (*clock_now)(Host *host, HostClock clock);
+        /* Has timekeeper_run() called once this clock reads `at` or more, at once if it does so already. TIME_NEVER:
+         * not at all. There is one alarm a clock, so this takes the place of the one before. */
+        void (*clock_alarm)(Host *host, HostClock clock, int64_t at);
+        /* adjtimex(2) that changes nothing: the clock's state and what it says of itself. */
+        int (*clock_state)(Host *host, AbiTimex *timex);
 
         /* Tells whoever listens. The event and what it points to live for the call only. */
         void (*event)(Host *host, const KernelEvent *event);

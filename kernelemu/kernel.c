@@ -41,6 +41,7 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
         kernel->cpu_ids = config->cpu_ids;
         TAILQ_INIT(&kernel->parked);
         uts_table_init(&kernel->uts);
+        timekeeper_init(&kernel->timekeeper, kernel);
         event_source_init(&kernel->events, kernel->boot_ns);
 
         kernel_log_init(&kernel->log, config->log_size);
@@ -73,6 +74,7 @@ Kernel *kernel_free(Kernel *kernel) {
                 TAILQ_REMOVE(&kernel->parked, parked, link);
                 free(parked);
         }
+        timekeeper_done(&kernel->timekeeper);
         task_table_done(&kernel->tasks);
         uts_table_done(&kernel->uts);
         ptrace_rules_done(&kernel->ptrace);
@@ -268,6 +270,9 @@ int kernel_record(Kernel *kernel, Record *record) {
         if (r < 0)
                 return r;
         r = task_table_record(&kernel->tasks, record);
+        if (r < 0)
+                return r;
+        r = timekeeper_record(&kernel->timekeeper, record);
         if (r < 0)
                 return r;
         return kernel_log_record(&kernel->log, record);

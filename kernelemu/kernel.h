@@ -17,6 +17,8 @@
 #include "syscall.h"
 #include "task/ptrace-rules.h"
 #include "task/task-table.h"
+#include "time/process-timers.h"
+#include "time/timekeeper.h"
 
 #define PARKED_CALLS_MAX 1024U
 
@@ -69,6 +71,7 @@ struct Kernel {
         UTSNamespace *first_uts;          /* in uts, once the sandbox has booted; recorded by its inode */
         TaskTable tasks;                  /* owned by task/task-table.c; recorded */
         PtraceRules ptrace;               /* owned by task/ptrace-rules.c; not recorded: made of host ids */
+        Timekeeper timekeeper;            /* owned by time/timekeeper.c; recorded */
         KernelLog log;                    /* owned by log/kernel-log.c; recorded */
         WaitQueue log_readers;            /* SYSLOG_ACTION_READ waits here; not recorded */
 

@@ -2,6 +2,7 @@
 
 noinst_LIBRARIES += libkernelemu.a
 libkernelemu_a_SOURCES = \
+	kernelemu/abi/time.h \
 	kernelemu/abi/types.h \
 	kernelemu/event.c \
 	kernelemu/event.h \
@@ -16,7 +17,9 @@ libkernelemu_a_SOURCES = \
 	kernelemu/record.h \
 	kernelemu/statistics.h \
 	kernelemu/sys/caller.h \
+	kernelemu/sys/clock.c \
 	kernelemu/sys/image.c \
+	kernelemu/sys/itimer.c \
 	kernelemu/sys/pid.c \
 	kernelemu/sys/priority.c \
 	kernelemu/sys/process.c \
@@ -25,6 +28,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/sys/signal.c \
 	kernelemu/sys/sysinfo.c \
 	kernelemu/sys/syslog.c \
+	kernelemu/sys/timer.c \
 	kernelemu/sys/trace.c \
 	kernelemu/sys/utsname.c \
 	kernelemu/syscall.c \
@@ -44,6 +48,12 @@ libkernelemu_a_SOURCES = \
 	kernelemu/task/task.h \
 	kernelemu/task/thread-group.c \
 	kernelemu/task/thread-group.h \
+	kernelemu/time/process-timers.c \
+	kernelemu/time/process-timers.h \
+	kernelemu/time/timekeeper.c \
+	kernelemu/time/timekeeper.h \
+	kernelemu/time/timer-queue.c \
+	kernelemu/time/timer-queue.h \
 	kernelemu/trace.c \
 	kernelemu/trace.h \
 	kernelemu/util/cpuset.c \

@@ -9,7 +9,9 @@
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
 #include <string.h>
+#include <time.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #if defined(__x86_64__)
 #  include <asm/prctl.h>
 #else
@@ -18,6 +20,7 @@
 
 #include "kernel.h"
 #include "syscall.h"
+#include "time/process-timers.h"
 #include "util/macros.h"
 
 /* Rows that are answered with an errno and an event have no handler of their own. */
@@ -100,6 +103,7 @@ const char *syscall_feature_to_string(SyscallFeature feature) {
                 [SYSCALL_FEATURE_IDS] = "ids",
                 [SYSCALL_FEATURE_PID_HOST] = "pid-host",
                 [SYSCALL_FEATURE_TRACING] = "tracing",
+                [SYSCALL_FEATURE_TIMERS] = "timers",
         };
 
         return feature < _SYSCALL_FEATURE_MAX ? names[feature] : NULL;

@@ -63,6 +63,9 @@ static const SchemaKey sentry_keys[] = {
           .read = read_boolean, .offset = offsetof(Profile, init) },
         { .name = "ptraceScope", .types = SCHEMA_INTEGER, .allowed = "a number from 0 to 3",
           .read = read_ptrace_scope },
+        { .name = "timers", .types = SCHEMA_STRING, .allowed = "\"emulated\" or \"native\"", .read = read_timers },
+        { .name = "pauseTimers", .types = SCHEMA_BOOLEAN, .allowed = "true or false",
+          .read = read_boolean, .offset = offsetof(Profile, pause_timers) },
         { .name = "network", .types = SCHEMA_STRING, .allowed = "\"none\", \"private\" or \"host\"",
           .read = read_network },
         { .name = "emulatedCapabilities", .types = SCHEMA_ARRAY, .allowed = ALLOWED_CAPABILITIES,
@@ -182,6 +185,7 @@ static int profile_new(Profile **ret) {
         profile->namespaces = NAMESPACES_DEFAULT;
         profile->log_size = PROFILE_LOG_SIZE_DEFAULT;
         profile->ptrace_scope = PROFILE_PTRACE_SCOPE_DEFAULT;
+        profile->timers_emulated = true;
         profile->env = calloc(1, sizeof(char *));
         profile->unsetenv = calloc(1, sizeof(char *));
         if (!profile->env || !profile->unsetenv)

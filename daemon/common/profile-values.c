@@ -569,6 +569,14 @@ void read_ptrace_scope(ProfileReader *reader, const KeyPath *path, const SchemaK
         read_integer(reader, path, key, value, 0, PROFILE_PTRACE_SCOPE_MAX, &reader->profile->ptrace_scope);
 }
 
+void read_timers(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value, void *target) {
+        static const char *const words[] = { "emulated", "native" };
+
+        int i = read_word(reader, path, words, ELEMENTSOF(words), value);
+        if (i >= 0)
+                reader->profile->timers_emulated = i == 0;
+}
+
 void read_freezer(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
                   void *target) {
         static const char *const words[_PROFILE_FREEZER_MAX] = {

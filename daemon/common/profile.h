@@ -74,6 +74,8 @@ typedef struct Profile {
         unsigned ptrace_scope; /* 0-3, as in Yama */
         ProfileNetwork network;
         ProfileFreezer freezer;
+        bool timers_emulated;
+        bool pause_timers;     /* while the sandbox is paused nothing expires */
         char *kernel_release, *kernel_version; /* or NULL: the host's */
         char *cpus; /* list as in cpuset(7) ("0-3,5"), or NULL */
         unsigned n_cpus; /* > 0: the first so many of the allowed ones; cpus is NULL then */

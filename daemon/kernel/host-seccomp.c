@@ -199,10 +199,9 @@ static int task_set_affinity(Host *host, HostTid tid, const CpuSet *set) {
 static int system_info(Host *host, HostSystemInfo *ret) {
         HostSeccomp *h = from_host(host);
         struct sysinfo info;
-        struct timespec ts;
         uint64_t t = now(host);
 
-        if (sysinfo(&info) < 0 || clock_gettime(CLOCK_BOOTTIME, &ts) < 0)
+        if (sysinfo(&info) < 0)
                 return host_error_to_guest(-errno);
 
         if (t >= h->n_tasks_until_ns) {
@@ -223,7 +222,7 @@ static int system_info(Host *host, HostSystemInfo *ret) {
                 .total_swap = (uint64_t) info.totalswap * info.mem_unit,
                 .free_swap = (uint64_t) info.freeswap * info.mem_unit,
                 .n_tasks = h->n_tasks,
-                .uptime_ns = (uint64_t) (ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec + h->boottime_offset_ns),
+                .uptime_ns = (uint64_t) host_clock_now(host, HOST_CLOCK_BOOTTIME),
         };
         return 0;
 }
@@ -258,9 +257,12 @@ static const HostOps host_seccomp_ops = {
         .birth_mark = host_birth_mark,
         .image_of = host_image_of,
         .image_is = host_image_is,
+        .image_moved = host_image_moved,
         .task_info = host_task_info,
         .task_for_each = host_task_for_each,
         .task_signal = host_task_signal,
+        .process_signal = host_process_signal,
+        .signals_of = host_signals_of,
         .task_pidfd = host_task_pidfd,
         .task_call = host_task_call,
         .pidfd_task = host_pidfd_task,
@@ -268,12 +270,15 @@ static const HostOps host_seccomp_ops = {
         .has_ptrace_scope = host_has_ptrace_scope,
         .system_info = system_info,
         .now = now,
+        .clock_now = host_clock_now,
+        .clock_alarm = host_clock_alarm,
+        .clock_state = host_clock_state,
         .event = host_event,
         .answer = host_answer,
         .end = host_end,
 };
 
-void host_seccomp_init(HostSeccomp *host, Sentry *sentry) {
+int host_seccomp_init(HostSeccomp *host, Sentry *sentry) {
         *host = (HostSeccomp) {
                 .host.ops = &host_seccomp_ops,
                 .sentry = sentry,
@@ -281,30 +286,16 @@ void host_seccomp_init(HostSeccomp *host, Sentry *sentry) {
                 .pid_ns_fd = -EBADF,
                 .loadavg_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC),
         };
+        return host_clocks_init(&host->clocks);
 }
 
 void host_seccomp_done(HostSeccomp *host) {
+        host_clocks_done(&host->clocks);
         host->proc_fd = safe_close(host->proc_fd);
         host->pid_ns_fd = safe_close(host->pid_ns_fd);
         free(host->pid_map.pairs);
         host->pid_map = (PidMap) {};
         host->loadavg_fd = safe_close(host->loadavg_fd);
-}
-
-/* The offset of a task's CLOCK_BOOTTIME against ours; time_namespaces(7). 0 when there is none. */
-static int64_t boottime_offset(pid_t pid) {
-        _cleanup_free_ char *text = NULL;
-        int64_t seconds, nanoseconds;
-        char path[64];
-        const char *p;
-
-        (void) snprintf(path, sizeof(path), "/proc/%d/timens_offsets", (int) pid);
-        if (read_full_file(path, 4096, &text, NULL) < 0)
-                return 0;
-        p = strstr(text, "boottime");
-        if (!p || sscanf(p, "boottime %" SCNd64 " %" SCNd64, &seconds, &nanoseconds) != 2)
-                return 0;
-        return seconds * INT64_C(1000000000) + nanoseconds;
 }
 
 static int inode_of(int fd, uint64_t *ret) {
@@ -327,7 +318,7 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]) {
         if (r < 0)
                 return r;
 
-        host->boottime_offset_ns = boottime_offset(init_pid);
+        host_clocks_attach(&host->clocks, init_pid);
         host->pid_ns_fd = TAKE_FD(fds[LAUNCH_FD_PID_NS]);
         host->proc_fd = TAKE_FD(fds[LAUNCH_FD_PROC]);
         return 0;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "host-clock.h"
 #include "host.h"
 #include "proc-task.h"
 
@@ -39,12 +40,12 @@ typedef struct HostSeccomp {
         uint64_t pid_ns;         /* inode of its PID namespace; 0 when it uses the host's */
         uint64_t uts_ns;         /* inode of its UTS namespace. No task can be in another while unshare(2),
                                   * setns(2) and clone(2) with namespace flags are refused */
-        int64_t boottime_offset_ns; /* what the sandbox's CLOCK_BOOTTIME adds to ours */
+        HostClocks clocks;       /* owned by host-clock.c */
         uint64_t n_tasks_until_ns;  /* when n_tasks has to be counted again */
         uint32_t n_tasks;           /* threads of the sandbox */
 } HostSeccomp;
 
-void host_seccomp_init(HostSeccomp *host, Sentry *sentry);
+int host_seccomp_init(HostSeccomp *host, Sentry *sentry);
 void host_seccomp_done(HostSeccomp *host);
 
 /* Learns about the namespaces of the first process from what its launcher passed (indexed by LaunchFd). Takes

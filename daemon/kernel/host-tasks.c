@@ -345,6 +345,13 @@ int host_image_of(Host *host, const Call *call, HostImage *ret) {
         return 0;
 }
 
+bool host_image_moved(Host *host, HostTid host_pid, const HostImage *image) {
+        GuestAddr address;
+
+        (void) host;
+        return image->address != 0 && random_address(host_pid, &address) >= 0 && address != image->address;
+}
+
 bool host_image_is(Host *host, const Call *call, const HostImage *image) {
         uint8_t bytes[sizeof(image->random)];
 

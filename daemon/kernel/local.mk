@@ -13,6 +13,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/freezer.h \
 	daemon/kernel/host-behalf.c \
 	daemon/kernel/host-behalf.h \
+	daemon/kernel/host-clock.c \
+	daemon/kernel/host-clock.h \
 	daemon/kernel/host-seccomp.c \
 	daemon/kernel/host-seccomp.h \
 	daemon/kernel/host-tasks.c \

@@ -133,11 +133,13 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         if (!sentry)
                 return -ENOMEM;
         LIST_INIT(&sentry->launches);
-        host_seccomp_init(&sentry->host, sentry);
         freezer_init(&sentry->freezer, sentry);
         tracer_init(&sentry->tracer, sentry);
         sandbox_cgroup_init(&sentry->cgroup);
         sentry->init_pidfd = -EBADF;
+        r = host_seccomp_init(&sentry->host, sentry);
+        if (r < 0)
+                return r;
         sentry->status = -1;
         sentry->name = strdup(name);
         sentry->document = strdup(document);
@@ -209,25 +211,27 @@ Sentry *sentry_free(Sentry *sentry) {
 int sentry_run(Sentry *sentry) {
         /* Where a thread has been relieved, it was in the loop of poll. */
         bool resumed = sd_event_get_state(sentry->event) == SD_EVENT_ARMED;
-        struct pollfd fds[1 + LISTENERS_MAX];
+        struct pollfd fds[1 + _HOST_CLOCK_MAX + LISTENERS_MAX];
         int r;
 
         for (;; resumed = false) {
-                unsigned n;
+                unsigned n_alarms, n;
 
                 if (sd_event_get_state(sentry->event) == SD_EVENT_FINISHED)
                         return 0;
                 r = resumed ? 0 : sd_event_prepare(sentry->event);
                 if (r == 0 && !resumed)
                         do {
-                                n = notifier_poll_fds(&sentry->notifier, fds + 1);
+                                n_alarms = host_clocks_poll_fds(&sentry->host.clocks, fds + 1);
+                                n = notifier_poll_fds(&sentry->notifier, fds + 1 + n_alarms);
                                 fds[0] = (struct pollfd) {
                                         .fd = sd_event_get_fd(sentry->event),
                                         .events = POLLIN,
                                 };
-                                if (poll(fds, 1 + n, -1) < 0 && errno != EINTR)
+                                if (poll(fds, 1 + n_alarms + n, -1) < 0 && errno != EINTR)
                                         return -errno;
-                                notifier_dispatch(&sentry->notifier, fds + 1, n);
+                                host_clocks_dispatch(sentry, fds + 1, n_alarms);
+                                notifier_dispatch(&sentry->notifier, fds + 1 + n_alarms, n);
                                 /* Those whose calls these were have their answers: now is the time to tell. */
                                 if (task_table_has_events(&sentry->kernel->tasks))
                                         task_table_tell(&sentry->kernel->tasks);
@@ -396,6 +400,8 @@ int sentry_pause(Sentry *sentry, char **ret_message) {
                 if (r < 0)
                         return r;
                 sentry->state = SENTRY_PAUSED;
+                if (sentry->profile->pause_timers)
+                        timekeeper_pause(&sentry->kernel->timekeeper);
         }
 
         sentry->pause_depth++;
@@ -410,6 +416,8 @@ int sentry_resume(Sentry *sentry) {
                 return -EALREADY;
 
         if (--sentry->pause_depth == 0) {
+                if (sentry->profile->pause_timers)
+                        timekeeper_resume(&sentry->kernel->timekeeper);
                 sentry_thaw(sentry);
                 sentry->state = SENTRY_RUNNING;
                 launch_server_resumed(sentry);

@@ -9,6 +9,8 @@
 
 /* A task has its id before it is in /proc. After this long without another birth it is. */
 #define BIRTH_SETTLES_NS (100 * UINT64_C(1000000))
+/* No thread's id is given to another sooner than this: a machine uses up all of its ids first. */
+#define CALLER_KEEPS_NS (100 * UINT64_C(1000000))
 
 int task_table_init(TaskTable *table, Kernel *kernel) {
         *table = (TaskTable) { .kernel = kernel };
@@ -83,12 +85,16 @@ static void process_died(ThreadGroup *process, int wait_status) {
                 return;
         process->dead = true;
         process->state = 'Z';
+        process_timers_free(process->timers);
         queue_event(process, TASK_EVENT_EXIT);
 }
 
 static void process_remove(ThreadGroup *process) {
         TaskTable *table = process->table;
 
+        for (unsigned i = 0; i < TASK_CALLERS; i++)
+                if (table->callers[i].process == process)
+                        table->callers[i] = (TaskCaller) {};
         process_died(process, WAIT_STATUS_UNKNOWN);
         if (process->events != 0)
                 tell(process);
@@ -188,6 +194,7 @@ static int process_add(TaskTable *table, HostTask *seen, ThreadGroup **ret) {
         table->n_processes++;
         if (table->n_attributes > 0)
                 task_attributes_apply(process);
+        process_timers_adopt(process);
         thread_group_take(process, HOST_TASK_STAT, seen);
         queue_event(process, TASK_EVENT_NEW);
 
@@ -313,6 +320,39 @@ int task_table_refresh(TaskTable *table, unsigned parts) {
         return r;
 }
 
+int task_table_caller(TaskTable *table, const Call *call, ThreadGroup **ret) {
+        TaskCaller *caller = &table->callers[(uint32_t) call->tid % TASK_CALLERS];
+        uint64_t now = kernel_now(table->kernel);
+        Host *host = table->kernel->host;
+        ThreadGroup *process;
+        HostCaller who;
+        int r;
+
+        /* Of a process that is watched we would know if it were not the same any more. */
+        process = task_table_find_host(table, call->tid);
+        if (process && process->watch >= 0 && !process->dead)
+                goto found;
+        if (caller->process && caller->tid == call->tid && now - caller->seen_ns < CALLER_KEEPS_NS) {
+                process = caller->process;
+                goto found;
+        }
+
+        r = host->ops->task_of(host, call->tid, &who);
+        if (r < 0)
+                return r;
+        process = task_table_find_host(table, who.host_pid);
+        if (!process) {
+                r = process_discover(table, who.pid, &process);
+                if (r < 0)
+                        return r;
+        }
+        *caller = (TaskCaller) { .tid = call->tid, .process = process, .seen_ns = now };
+
+found:
+        *ret = process;
+        return 0;
+}
+
 int task_table_set_container(TaskTable *table, HostTid pid, const char *id) {
         Host *host = table->kernel->host;
         ThreadGroup *process;
@@ -398,5 +438,6 @@ void task_table_note_image(TaskTable *table, const Call *call, bool certain) {
                 (void) thread_group_refresh(process, HOST_TASK_EXE);
         }
         process->image = image;
+        process_timers_exec(process->timers);
         queue_event(process, TASK_EVENT_EXEC);
 }

@@ -16,10 +16,18 @@
 #define TASKS_MAX 65536U      /* processes in the table, and threads listed; further ones are not shown */
 #define TASK_EVENT_RATE 1000U /* a second */
 #define TASK_EVENT_BURST 10000U
+#define TASK_CALLERS 16U      /* a power of two */
 
 typedef struct Kernel Kernel;
 typedef struct Call Call;
 typedef struct TaskAttributes TaskAttributes;
+
+/* A thread that made a call lately, and whose it is. */
+typedef struct TaskCaller {
+        HostTid tid;
+        ThreadGroup *process; /* NULL: nothing is known */
+        uint64_t seen_ns;     /* when the host was asked; kernel_now() */
+} TaskCaller;
 
 typedef struct TaskTable {
         Kernel *kernel;                       /* immutable */
@@ -43,6 +51,7 @@ typedef struct TaskTable {
         TaskAttributes *attributes;           /* owned by task-record.c: what a record says of processes that have
                                                * not been found yet */
         unsigned n_attributes;
+        TaskCaller callers[TASK_CALLERS];     /* not recorded: the host is asked again */
 } TaskTable;
 
 int task_table_init(TaskTable *table, Kernel *kernel);
@@ -58,6 +67,10 @@ int task_table_refresh(TaskTable *table, unsigned parts);
 /* NULL when there is none in the table: sync first. */
 ThreadGroup *task_table_find(const TaskTable *table, GuestPid pid);
 ThreadGroup *task_table_find_host(const TaskTable *table, HostTid host_pid);
+
+/* The process that makes a call, which may be new to the table. -ESRCH when it is gone, -ENOSPC over the limit of
+ * tasks, -ENOMEM. */
+int task_table_caller(TaskTable *table, const Call *call, ThreadGroup **ret);
 
 /* Puts a process into a container ("" or NULL: the sandbox's own), and with it all its descendants to come. The
  * process may be new to the table, and need not have exec'ed. -ESRCH when it is not of the sandbox, -EINVAL for an id

@@ -48,6 +48,8 @@ typedef struct ThreadGroup {
         char *argv;               /* owned; NULL: none */
         size_t argv_size;
 
+        struct ProcessTimers *timers; /* owned by time/process-timers.c; NULL: it never had any. Recorded */
+
         HostImage image;          /* owned by task-image.c; not recorded: an image event more does no harm */
         TAILQ_HEAD(, Task) threads; /* owned by task.c; as of the last thread_group_list_threads() */
 

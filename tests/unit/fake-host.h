@@ -66,6 +66,15 @@ typedef struct FakeHost {
         unsigned n_late;        /* tasks at the end of the table that are born after the first look */
         int pidfds[4];          /* the tid behind pidfd i; 0: none */
         bool has_ptrace_scope;
+        int64_t clocks[_HOST_CLOCK_MAX]; /* ns, as the sandbox reads them */
+        int64_t alarms[_HOST_CLOCK_MAX]; /* TIME_NEVER: none is set */
+        unsigned n_alarms;               /* how often one was asked for */
+        HostSignals signals;             /* of every task; what a timer sends is added to what is pending */
+        unsigned n_timer_signals;        /* sent by timers */
+        int timer_signo;
+        HostTid timer_thread;
+        AbiSiginfo timer_info;           /* of the last of them */
+        bool moved;                      /* every process is in another image */
         int end_status;      /* -1: not ended */
         unsigned n_ends;
 } FakeHost;
@@ -431,6 +440,65 @@ static void fake_end(Host *host, int status) {
         fake_of(host)->n_ends++;
 }
 
+static int64_t fake_clock_now(Host *host, HostClock clock) {
+        return fake_of(host)->clocks[clock];
+}
+
+static void fake_clock_alarm(Host *host, HostClock clock, int64_t at) {
+        fake_of(host)->alarms[clock] = at;
+        fake_of(host)->n_alarms++;
+}
+
+static int fake_clock_state(Host *host, AbiTimex *timex) {
+        memset(timex->rest, 't', sizeof(timex->rest));
+        return 5; /* TIME_ERROR */
+}
+
+static int fake_process_signal(Host *host, const ThreadGroup *process, HostTid thread, int signo,
+                               const AbiSiginfo *info) {
+        FakeHost *fake = fake_of(host);
+
+        fake->n_timer_signals++;
+        fake->timer_signo = signo;
+        fake->timer_thread = thread;
+        fake->timer_info = *info;
+        fake->signals.pending |= UINT64_C(1) << (signo - 1);
+        return 0;
+}
+
+static int fake_signals_of(Host *host, HostTid host_pid, HostTid thread, HostSignals *ret) {
+        *ret = fake_of(host)->signals;
+        return 0;
+}
+
+static bool fake_image_moved(Host *host, HostTid host_pid, const HostImage *image) {
+        return fake_of(host)->moved;
+}
+
+/* Time goes by on all clocks, and alarms ring. */
+__attribute__((unused)) static void fake_advance(Kernel *kernel, int64_t ns) {
+        FakeHost *fake = fake_of(kernel->host);
+        int64_t end = fake->clocks[HOST_CLOCK_MONOTONIC] + ns;
+
+        for (;;) {
+                int64_t step = end - fake->clocks[HOST_CLOCK_MONOTONIC];
+                bool rings = false;
+
+                for (HostClock clock = 0; clock < _HOST_CLOCK_MAX; clock++)
+                        if (fake->alarms[clock] != TIME_NEVER && fake->alarms[clock] - fake->clocks[clock] <= step) {
+                                step = fake->alarms[clock] > fake->clocks[clock] ?
+                                        fake->alarms[clock] - fake->clocks[clock] : 0;
+                                rings = true;
+                        }
+                for (HostClock clock = 0; clock < _HOST_CLOCK_MAX; clock++)
+                        fake->clocks[clock] += step;
+                fake->now_ns += (uint64_t) step;
+                if (!rings)
+                        return;
+                timekeeper_run(&kernel->timekeeper);
+        }
+}
+
 static const HostOps fake_ops = {
         .memory_read = fake_read,
         .memory_write = fake_write,
@@ -449,9 +517,12 @@ static const HostOps fake_ops = {
         .birth_mark = fake_birth_mark,
         .image_of = fake_image_of,
         .image_is = fake_image_is,
+        .image_moved = fake_image_moved,
         .task_info = fake_task_info,
         .task_for_each = fake_task_for_each,
         .task_signal = fake_task_signal,
+        .process_signal = fake_process_signal,
+        .signals_of = fake_signals_of,
         .task_pidfd = fake_task_pidfd,
         .task_call = fake_task_call,
         .pidfd_task = fake_pidfd_task,
@@ -459,6 +530,9 @@ static const HostOps fake_ops = {
         .has_ptrace_scope = fake_has_ptrace_scope,
         .system_info = fake_system_info,
         .now = fake_now,
+        .clock_now = fake_clock_now,
+        .clock_alarm = fake_clock_alarm,
+        .clock_state = fake_clock_state,
         .event = fake_event,
         .answer = fake_answer,
         .end = fake_end,
@@ -488,6 +562,8 @@ static Kernel *fake_kernel(FakeHost *fake) {
                 .host.ops = &fake_ops,
                 .now_ns = 5000000000,
                 .uts_inode = FAKE_UTS_INODE,
+                .clocks = { INT64_C(1700000000000000000), 1000000000, 1500000000 },
+                .alarms = { TIME_NEVER, TIME_NEVER, TIME_NEVER },
                 .end_status = -1,
         };
         fake_peer_add(fake, FAKE_TID, FAKE_TID, 1, FAKE_TID);

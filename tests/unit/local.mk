@@ -10,6 +10,8 @@ unit_kernelemu_tests = \
 	tests/unit/test-statistics \
 	tests/unit/test-trace \
 	tests/unit/test-tasks \
+	tests/unit/test-timers \
+	tests/unit/test-timer-queue \
 	tests/unit/test-others
 unit_common_tests = \
 	tests/unit/test-filter \
@@ -34,6 +36,11 @@ tests_unit_test_ratelimit_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_ratelimit_LDADD = libkernelemu.a
 tests_unit_test_record_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_record_LDADD = libkernelemu.a
+tests_unit_test_timers_SOURCES = tests/unit/test-timers.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_timers_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_timers_LDADD = libkernelemu.a
+tests_unit_test_timer_queue_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_timer_queue_LDADD = libkernelemu.a
 tests_unit_test_tasks_SOURCES = tests/unit/test-tasks.c tests/unit/fake-host.h tests/lib/tap.h
 tests_unit_test_tasks_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_tasks_LDADD = libkernelemu.a
