@@ -8,13 +8,16 @@
 # would hide what is tested.
 sys_tests = \
 	tests/sys/affinity \
+	tests/sys/clocks \
 	tests/sys/clone \
 	tests/sys/creds \
 	tests/sys/exec \
 	tests/sys/foreign \
+	tests/sys/itimer \
 	tests/sys/kill \
 	tests/sys/memory \
 	tests/sys/personality \
+	tests/sys/posix-timer \
 	tests/sys/prctl-ptracer \
 	tests/sys/procs \
 	tests/sys/ptrace-scope \
@@ -22,10 +25,13 @@ sys_tests = \
 	tests/sys/refused \
 	tests/sys/setdomainname \
 	tests/sys/sethostname \
+	tests/sys/settime \
 	tests/sys/signals \
 	tests/sys/sysinfo \
 	tests/sys/syslog \
 	tests/sys/time \
+	tests/sys/timer-overrun \
+	tests/sys/timerfd \
 	tests/sys/tty \
 	tests/sys/uname
 
@@ -176,3 +182,27 @@ tests_sys_uname_SOURCES = tests/sys/uname.c tests/lib/tap.h tests/sys/sys.h
 tests_sys_uname_CPPFLAGS = $(sys_cppflags)
 tests_sys_uname_CFLAGS = $(sys_cflags)
 tests_sys_uname_LDFLAGS = $(sys_ldflags)
+tests_sys_clocks_SOURCES = tests/sys/clocks.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
+tests_sys_clocks_CPPFLAGS = $(sys_cppflags)
+tests_sys_clocks_CFLAGS = $(sys_cflags)
+tests_sys_clocks_LDFLAGS = $(sys_ldflags)
+tests_sys_itimer_SOURCES = tests/sys/itimer.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
+tests_sys_itimer_CPPFLAGS = $(sys_cppflags)
+tests_sys_itimer_CFLAGS = $(sys_cflags)
+tests_sys_itimer_LDFLAGS = $(sys_ldflags)
+tests_sys_posix_timer_SOURCES = tests/sys/posix-timer.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
+tests_sys_posix_timer_CPPFLAGS = $(sys_cppflags)
+tests_sys_posix_timer_CFLAGS = $(sys_cflags)
+tests_sys_posix_timer_LDFLAGS = $(sys_ldflags)
+tests_sys_settime_SOURCES = tests/sys/settime.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
+tests_sys_settime_CPPFLAGS = $(sys_cppflags)
+tests_sys_settime_CFLAGS = $(sys_cflags)
+tests_sys_settime_LDFLAGS = $(sys_ldflags)
+tests_sys_timer_overrun_SOURCES = tests/sys/timer-overrun.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
+tests_sys_timer_overrun_CPPFLAGS = $(sys_cppflags)
+tests_sys_timer_overrun_CFLAGS = $(sys_cflags)
+tests_sys_timer_overrun_LDFLAGS = $(sys_ldflags)
+tests_sys_timerfd_SOURCES = tests/sys/timerfd.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
+tests_sys_timerfd_CPPFLAGS = $(sys_cppflags)
+tests_sys_timerfd_CFLAGS = $(sys_cflags)
+tests_sys_timerfd_LDFLAGS = $(sys_ldflags)
