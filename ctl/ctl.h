@@ -64,13 +64,14 @@ struct Verb {
         const char *summary;    /* one line */
         const char *details;    /* further text for `VERB --help`, with examples; or NULL */
         const Option *options;  /* ended by a NULL name; or NULL */
+        bool aside;             /* the help of sentryctl names it, without a line of its own */
         bool runs_program;      /* its exit status is a program's */
         int (*run)(Ctl *ctl, int argc, char **argv); /* argv[0] is the verb's name */
 };
 
 extern const Verb verb_run, verb_exec, verb_start, verb_list, verb_status, verb_show, verb_ps, verb_top, verb_kill,
         verb_wait, verb_pause, verb_resume, verb_signal, verb_dmesg, verb_events, verb_trace, verb_syscalls,
-        verb_profile, verb_version;
+        verb_profile, verb_version, verb_timers, verb_clock;
 
 /* The verbs in the order of the help, ended by NULL. */
 extern const Verb *const verb_table[];

@@ -5,10 +5,26 @@
 #include "help.h"
 #include "util.h"
 
+/* Those that look at one thing, in a few lines of their own. */
+static void print_aside(void) {
+        size_t column = 0;
+
+        for (const Verb *const *v = verb_table; *v; v++) {
+                if (!(*v)->aside)
+                        continue;
+                if (column == 0 || column + strlen((*v)->name) + 2 > 78)
+                        column = (size_t) printf("%s  More:     ", column > 0 ? "\n" : "");
+                column += (size_t) printf("%s ", (*v)->name);
+        }
+        putchar('\n');
+}
+
 void help_main(void) {
         puts("Usage: sentryctl [OPTION...] VERB [ARGUMENT...]");
         for (const Verb *const *v = verb_table; *v; v++)
-                printf("  %-9s %s\n", (*v)->name, (*v)->summary);
+                if (!(*v)->aside)
+                        printf("  %-9s %s\n", (*v)->name, (*v)->summary);
+        print_aside();
         puts("\n"
              "  -h --help   Show this help      --user    The user's sentryd    --json[=MODE]\n"
              "  -q --quiet  Print no notices    --system  The system's sentryd  --no-legend\n"

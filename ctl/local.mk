@@ -36,6 +36,7 @@ sentryctl_SOURCES = \
 	ctl/verb-signal.c \
 	ctl/verb-status.c \
 	ctl/verb-syscalls.c \
+	ctl/verb-timers.c \
 	ctl/verb-top.c \
 	ctl/verb-trace.c \
 	ctl/verb-version.c

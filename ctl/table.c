@@ -321,6 +321,11 @@ char *column_format(const Column *column, json_object *value) {
         case COLUMN_SPAN_NS:
                 text_span(number / 1000, buffer);
                 break;
+        case COLUMN_SPAN_NS0:
+                if (json_object_get_int64(value) <= 0)
+                        return strdup("-");
+                text_span((number + 999) / 1000, buffer);
+                break;
         case COLUMN_SIZE:
                 text_size(number, buffer);
                 break;

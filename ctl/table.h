@@ -22,6 +22,7 @@ typedef enum ColumnKind {
         COLUMN_TIME,    /* a CLOCK_REALTIME time in µs: date and time */
         COLUMN_SPAN,    /* µs */
         COLUMN_SPAN_NS, /* ns */
+        COLUMN_SPAN_NS0, /* the same; 0 and less mean that there is none: "-" */
         COLUMN_SIZE,    /* bytes */
         COLUMN_STATE,   /* the state of a sandbox, coloured */
 } ColumnKind;

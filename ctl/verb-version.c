@@ -69,5 +69,6 @@ const Verb verb_version = {
         .name = "version",
         .arguments = "",
         .summary = "Print the versions of sentryctl and of the daemon",
+        .aside = true,
         .run = verb_version_main,
 };

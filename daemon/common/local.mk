@@ -3,6 +3,7 @@
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
 	daemon/common/bus-tasks.h \
+	daemon/common/bus-timers.h \
 	daemon/common/bus-util.c \
 	daemon/common/bus-util.h \
 	daemon/common/cgroup-path.c \

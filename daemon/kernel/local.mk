@@ -17,6 +17,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/host-clock.h \
 	daemon/kernel/host-seccomp.c \
 	daemon/kernel/host-seccomp.h \
+	daemon/kernel/host-timers.c \
+	daemon/kernel/host-timers.h \
 	daemon/kernel/host-tasks.c \
 	daemon/kernel/host-tasks.h \
 	daemon/kernel/kernel-dbus.c \
@@ -38,6 +40,7 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/task-watch.h \
 	daemon/kernel/tasks.c \
 	daemon/kernel/tasks.h \
+	daemon/kernel/timer-methods.c \
 	daemon/kernel/tracer-methods.c \
 	daemon/kernel/tracer.c \
 	daemon/kernel/tracer.h \

@@ -34,7 +34,7 @@ int proc_for_each(int proc_fd, const char *path, int (*function)(pid_t id, void 
         (void) TAKE_FD(fd);
 
         while ((entry = readdir(dir))) {
-                if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || safe_atoi(entry->d_name, &id) < 0)
+                if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || safe_atoi(entry->d_name, &id) < 0)
                         continue;
                 r = function(id, userdata);
                 if (r != 0)

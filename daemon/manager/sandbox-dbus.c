@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "bus-tasks.h"
+#include "bus-timers.h"
 #include "sandbox.h"
 
 #define PROPERTY(name, signature, field, flags) \
@@ -79,6 +80,14 @@ const sd_bus_vtable sandbox_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetStatistics",
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a{sv}", statistics),
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListTimers",
+                                SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT(TIMER_SIGNATURE, timers),
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetClocks",
+                                SD_BUS_NO_ARGS,
+                                SD_BUS_RESULT("a{sv}", clocks),
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Trace",
                                 SD_BUS_ARGS("a{sv}", options),
