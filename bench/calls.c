@@ -11,9 +11,12 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -27,6 +30,8 @@ typedef struct Context {
         const char *path; /* a file of at least one byte */
         int file_fd;      /* of path, read-only */
         int pipe_fds[2];
+        int timer_id;     /* of a POSIX timer, the kernel's */
+        int timer_fd;
 } Context;
 
 /* Makes the call n times. Returns 0, or the negative errno of the first that fails. */
@@ -103,6 +108,50 @@ static int call_sched_getaffinity(const Context *c, uint64_t n) {
         return 0;
 }
 
+/* So far away that none expires, and never the same, which could be less work. */
+static time_t timer_seconds(uint64_t n) {
+        return (time_t) (1000000 + n % 1000);
+}
+
+static int call_timer_settime(const Context *c, uint64_t n) {
+        while (n-- > 0) {
+                struct itimerspec spec = { .it_value.tv_sec = timer_seconds(n) };
+
+                if (syscall(SYS_timer_settime, c->timer_id, 0, &spec, NULL) < 0)
+                        return -errno;
+        }
+        return 0;
+}
+
+static int call_timer_gettime(const Context *c, uint64_t n) {
+        struct itimerspec spec;
+
+        while (n-- > 0)
+                if (syscall(SYS_timer_gettime, c->timer_id, &spec) < 0)
+                        return -errno;
+        return 0;
+}
+
+static int call_setitimer(const Context *c, uint64_t n) {
+        while (n-- > 0) {
+                struct itimerval value = { .it_value.tv_sec = timer_seconds(n) };
+
+                if (setitimer(ITIMER_REAL, &value, NULL) < 0)
+                        return -errno;
+        }
+        return 0;
+}
+
+static int call_timerfd_settime(const Context *c, uint64_t n) {
+        while (n-- > 0) {
+                struct itimerspec spec = { .it_value.tv_sec = timer_seconds(n) };
+
+                if (timerfd_settime(c->timer_fd, 0, &spec, NULL) < 0)
+                        return -errno;
+        }
+        return 0;
+}
+
 static const struct {
         const char *name;
         CallFunc func;
@@ -114,6 +163,10 @@ static const struct {
         { "clock_gettime",     call_clock_gettime     },
         { "uname",             call_uname             },
         { "sched_getaffinity", call_sched_getaffinity },
+        { "timer_settime",     call_timer_settime     },
+        { "timer_gettime",     call_timer_gettime     },
+        { "setitimer",         call_setitimer         },
+        { "timerfd_settime",   call_timerfd_settime   },
 };
 
 static CallFunc call_find(const char *name) {
@@ -219,7 +272,8 @@ int main(int argc, char *argv[]) {
                 { "help",   no_argument,       NULL, ARG_HELP   },
                 {}
         };
-        Context c = { .path = "/etc/passwd", .file_fd = -1, .pipe_fds = { -1, -1 } };
+        Context c = { .path = "/etc/passwd", .file_fd = -1, .pipe_fds = { -1, -1 }, .timer_fd = -1 };
+        struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
         unsigned long rounds = 15, round_usec = 5000;
         bool serving = false;
         int r = 0, o;
@@ -262,6 +316,11 @@ int main(int argc, char *argv[]) {
                 fprintf(stderr, "calls: cannot make a pipe: %s\n", strerror(errno));
                 return EXIT_FAILURE;
         }
+
+        /* Where there are none of these, calls that set them fail, which is an answer. */
+        c.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+        if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &c.timer_id) < 0)
+                c.timer_id = -1;
 
         if (serving)
                 return serve(&c, rounds, round_usec);

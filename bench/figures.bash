@@ -48,6 +48,20 @@ paired() {
                 END { print NR == 0 ? "-" : NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
 }
 
+# The median of the differences of two cells of ns, round by round, in us; "-" when a cell is missing
+apart() {
+        local a=${SAMPLES[$1]:-} b=${SAMPLES[$2]:-}
+
+        [[ -n $a && -n $b ]] || { echo -; return; }
+        awk -v a="$a" -v b="$b" 'BEGIN {
+                n = split(a, x, " "); m = split(b, y, " ")
+                if (n != m) exit
+                for (i = 1; i <= n; i++) printf "%.3f\n", (x[i] - y[i]) / 1000
+        }' | sort -g | awk '
+                { v[NR] = $1 }
+                END { print NR == 0 ? "-" : NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
 # The quotient of two numbers; "-" when one is missing
 ratio() {
         [[ -n ${1:-} && -n ${2:-} ]] || { echo -; return; }
@@ -174,6 +188,21 @@ print_json() {
                         printf '%s\n      "%s": %s' "$comma2" "$name" \
                                 "$(json_cell "calls/$call/$name" median min p95 n x_native x_filter x_floor)"
                         comma2=,
+                done
+                printf '}'
+        done
+        printf '},\n  "timers_ns": {'
+        comma=
+        for call in "${LATE[@]}"; do
+                [[ -n ${FIGURE[timers/$call/native/median]:-} ]] || continue
+                printf '%s\n    "%s": {"cpu_percent": %s' "$comma" "$call" \
+                        "$(json_number "${FIGURE[timers/$call/cpu_percent]:-}")"
+                comma=,
+                for name in "${CONTENDERS[@]}"; do
+                        [[ -n ${FIGURE[timers/$call/$name/median]:-} ]] || continue
+                        printf ',\n      "%s": {"p50": %s, "p99": %s}' "$name" \
+                                "$(json_cell "timers/$call/$name" median min p95 n us_more)" \
+                                "$(json_cell "timers/$call-p99/$name" median min p95 n us_more)"
                 done
                 printf '}'
         done

@@ -2,7 +2,7 @@
 # The benchmark suite: built and run by "make bench" only, as in
 #     make bench BENCH_FLAGS="--quick --only calls"
 
-bench_programs = bench/calls bench/floor bench/spawn-time
+bench_programs = bench/calls bench/floor bench/spawn-time bench/timers
 
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs) bench/results.json
@@ -11,6 +11,7 @@ EXTRA_DIST += bench/README.md bench/figures.bash bench/run-bench
 bench_calls_SOURCES = bench/calls.c bench/bench.h
 bench_floor_SOURCES = bench/floor.c bench/bench.h
 bench_spawn_time_SOURCES = bench/spawn-time.c bench/bench.h
+bench_timers_SOURCES = bench/timers.c bench/bench.h
 
 .PHONY: bench
 bench: all $(bench_programs)

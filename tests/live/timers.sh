@@ -36,6 +36,22 @@ coreutils() {
                 "$WHO: three sleeps end in their order"
 }
 
+# In a process that joins the sandbox rather than being born there.
+joined() {
+        local n=joined-$WHO
+        sctl run --name "$n" sleep 1000 </dev/null >"$TESTDIR/$n.out" 2>&1 &
+        RUN=$!
+        started "$RUN"
+        check "$WHO: a sandbox to join" await 20 running "$n"
+        status_is 124 "$WHO: timeout ends what takes too long" sctl exec "$n" timeout 0.2 sleep 1000
+        # shellcheck disable=SC2016
+        is "$(sctl exec "$n" perl -e '$SIG{ALRM} = sub { print "woken\n"; exit }; alarm 1; select undef, undef, undef, 20')" \
+                woken "$WHO: … an alarm wakes"
+        status_is 142 "$WHO: … or ends what does not heed it" sctl exec "$n" perl -e 'alarm 1; select undef, undef, undef, 20'
+        sctl kill "$n" >/dev/null 2>&1
+        reaped "$RUN"
+}
+
 shells() {
         # shellcheck disable=SC2016
         is "$(sctl run bash -c '
@@ -293,7 +309,7 @@ PY
 for program in /usr/bin/python3 perl timeout bash; do
         command -v "$program" >/dev/null || bail "$program is needed for this test"
 done
-for t in ${TESTS_ONLY:-coreutils shells loop perl_script python paused}; do
+for t in ${TESTS_ONLY:-coreutils joined shells loop perl_script python paused}; do
         each_user "$t"
 done
 done_testing

@@ -249,6 +249,52 @@ static int after_exec(const char *what) {
         return left() > 0 && left() <= 60 * SECOND && interval() == 20 * SECOND ? 42 : 2;
 }
 
+static void *thread_execs(void *arg) {
+        exec_check(arg);
+        return NULL;
+}
+
+/* The thread becomes the process, which has the timer. */
+static int exec_in_thread(void *arg) {
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, thread_execs, arg) != 0)
+                return 1;
+        pthread_join(thread, NULL);
+        return 2;
+}
+
+/* What a process leaves armed when it ends is nobody's. */
+static int leave_armed(void *arg) {
+        set_real(30 * MS, 10 * MS);
+        return arg ? 1 : 42;
+}
+
+static int live_unharmed(void *arg) {
+        (void) arg;
+        signal_mask(SIG_UNBLOCK, SIGALRM); /* whose default ends us */
+        let_pass(60 * MS);
+        return 42;
+}
+
+static void left_behind(void) {
+        pid_t pids[50];
+        int wrong = 0, status;
+
+        for (int i = 0; i < 100; i++)
+                wrong += child_exit(leave_armed, NULL) != 42;
+        for (int i = 0; i < 50; i++) {
+                fflush(stdout);
+                pids[i] = fork();
+                if (pids[i] == 0)
+                        _exit(live_unharmed(NULL));
+        }
+        for (int i = 0; i < 50; i++)
+                wrong += waitpid(pids[i], &status, 0) != pids[i] || !WIFEXITED(status) || WEXITSTATUS(status) != 42;
+        is_int(wrong, 0, "timers that a hundred processes left armed ring for nobody");
+        is_int(signal_drain(SIGALRM), 0, "… nor for their parent");
+}
+
 static int child_has_none(void *arg) {
         (void) arg;
         if (left() != 0 || interval() != 0)
@@ -293,6 +339,8 @@ static void processes(void) {
 
         is_int(child_exit(exec_check, (void *) "left"), 42, "the timer goes on over exec, value and interval");
         is_int(child_exit(exec_check, (void *) "ring"), 42, "… and rings in the new program");
+        is_int(child_exit(exec_in_thread, (void *) "left"), 42, "… also when a thread execs");
+        is_int(child_exit(exec_in_thread, (void *) "ring"), 42, "… and rings");
         set_real(100 * SECOND, 50 * SECOND);
         is_int(child_exit(child_has_none, NULL), 42, "a child has none, and sets one of its own");
         ok(left() > 50 * SECOND && left() <= 100 * SECOND, "… the parent's is as it was");
@@ -413,6 +461,7 @@ int main(int argc, char *argv[]) {
         alarms();
         blocked();
         processes();
+        left_behind();
         threads();
         cpu_timers();
         return tap_done();

@@ -526,6 +526,62 @@ static void thread_exit(void) {
         is_int(RAW(SYS_timer_delete, id), 0, "… another thread deletes it");
 }
 
+static void *outlives_leader(void *leader) {
+        struct sigevent event = event_of(SIGEV_SIGNAL, SIGUSR1, 1);
+        siginfo_t info;
+        int id;
+
+        pthread_join(*(pthread_t *) leader, NULL);
+        if (timer_new(CLOCK_MONOTONIC, &event, &id) != 0)
+                _exit(1);
+        timer_set(id, 0, 10 * MS, 10 * MS);
+        for (int i = 0; i < 3; i++)
+                if (signal_wait(SIGUSR1, LATE, &info) != SIGUSR1 || info.si_timerid != id)
+                        _exit(2);
+        event = event_of(SIGEV_THREAD_ID, SIGRTMIN + 1, 1);
+        event.sigev_notify_thread_id = tid();
+        if (RAW(SYS_timer_delete, id) != 0 || timer_new(CLOCK_REALTIME, &event, &id) != 0)
+                _exit(3);
+        timer_set(id, 0, 10 * MS, 0);
+        _exit(signal_wait(SIGRTMIN + 1, LATE, NULL) == SIGRTMIN + 1 ? 42 : 4);
+}
+
+static int leader_exits(void *arg) {
+        static pthread_t leader;
+        pthread_t thread;
+
+        (void) arg;
+        leader = pthread_self();
+        if (pthread_create(&thread, NULL, outlives_leader, &leader) != 0)
+                return 5;
+        pthread_exit(NULL);
+}
+
+/* A timer has its place in the queue of signals from the start: that there is no other does not matter to it. */
+static int queue_is_full(void *arg) {
+        struct sigevent event = event_of(SIGEV_SIGNAL, SIGRTMIN + 1, 7);
+        struct rlimit limit = { 20, 20 };
+        union sigval value = {};
+        siginfo_t info;
+        int id, sent = 0;
+
+        (void) arg;
+        if (setrlimit(RLIMIT_SIGPENDING, &limit) < 0 || timer_new(CLOCK_MONOTONIC, &event, &id) != 0)
+                return 1;
+        while (sent < 1000 && sigqueue(getpid(), SIGRTMIN + 3, value) == 0)
+                sent++;
+        if (sent == 0 || sent > 20)
+                return 2;
+        timer_set(id, 0, 5 * MS, 0);
+        while (timer_left(id) > 0)
+                let_pass(MS);
+        if (signal_drain(SIGRTMIN + 3) != sent)
+                return 3;
+        if (signal_wait(SIGRTMIN + 1, LATE, &info) != SIGRTMIN + 1)
+                return 4;
+        return info.si_code == SI_TIMER && info.si_value.sival_int == 7 ? 42 : 5;
+}
+
 static atomic_int notified, notified_wrong;
 
 static void notify(union sigval value) {
@@ -688,6 +744,8 @@ static void processes(void) {
         is_int(signal_wait(SIGUSR1, LATE, NULL), SIGUSR1, "… the parent's came");
         ok(timer_left(id) > 0, "… and goes on");
         RAW(SYS_timer_delete, id);
+        is_int(child_exit(leader_exits, NULL), 42, "a process whose first thread has ended has timers, too");
+        is_int(child_exit(queue_is_full, NULL), 42, "where the queue of signals is full the timer's is not lost");
 }
 
 /* ---- ignored ---- */
