@@ -53,6 +53,7 @@ live_tests = \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \
+	tests/live/timer-list.sh \
 	tests/live/timers.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
