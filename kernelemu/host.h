@@ -124,10 +124,6 @@ typedef struct HostOps {
         /* A number that changes with every birth of a process or thread in the sandbox, and maybe others. An error
          * when there is none, or when watches do not tell of zombies that are waited for. */
         int (*birth_mark)(Host *host, uint64_t *ret);
-        /* The image that the caller is in; and whether it is in this one. -ESRCH when the caller is gone; other
-         * errors when the host cannot tell. */
-        int (*image_of)(Host *host, const Call *call, HostImage *ret);
-        bool (*image_is)(Host *host, const Call *call, const HostImage *image);
         /* -ESRCH when it is gone. Also of tasks outside: who is an ancestor is asked of them too. */
         int (*task_info)(Host *host, HostTid tid, HostPeer *ret);
         /* All processes of the sandbox, or all its threads, until function returns other than 0, which is

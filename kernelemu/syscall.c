@@ -12,8 +12,10 @@
 #include <sys/resource.h>
 #if defined(__x86_64__)
 #  include <asm/prctl.h>
+#  define BITS_WITHOUT_ARCH_PRCTL 0
 #else
 #  define ARCH_SET_FS 0x1002 /* in the row of a call that x86 alone has */
+#  define BITS_WITHOUT_ARCH_PRCTL UINT64_MAX
 #endif
 
 #include "kernel.h"
@@ -140,7 +142,9 @@ bool syscall_row_is_ours(const SyscallRow *row, uint32_t features) {
         case SYSCALL_MEDIATED:
                 return features & (1U << row->feature);
         case SYSCALL_NATIVE:
-                return row->n_when > 0;
+                /* HAS() no bits never holds: so a row says that it is native on this architecture. */
+                return row->n_when > 0 && !(row->n_when == 1 && row->when[0].test == TEST_HAS &&
+                                            row->when[0].value == 0);
         case SYSCALL_DENIED:
         case _SYSCALL_CLASS_MAX:
                 break;

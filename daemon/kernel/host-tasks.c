@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 
 #include "host-tasks.h"
 #include "proc-task.h"
@@ -21,8 +19,6 @@
 #define NS_GET_TGID_IN_PIDNS _IOR(0xb7, 0x9, int)
 #endif
 #define NS_GET_PARENT_NS _IO(0xb7, 0x2)
-
-#define AUXV_MAX 64U /* entries that are looked at */
 
 static HostSeccomp *from_host(Host *host) {
         return (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
@@ -298,56 +294,4 @@ int host_birth_mark(Host *host, uint64_t *ret) {
                 return -EIO;
         *ret = strtoull(last + 1, NULL, 10);
         return 0;
-}
-
-/* Where the random bytes of the caller's image lie: in its auxiliary vector, of the caller's word size, which is ours
- * (calls of a foreign ABI are not answered). */
-static int random_address(HostTid tid, GuestAddr *ret) {
-        _cleanup_close_ int fd = -EBADF;
-        unsigned long auxv[AUXV_MAX][2];
-        char path[64];
-        ssize_t n;
-
-        (void) snprintf(path, sizeof(path), "/proc/%" PRId32 "/auxv", tid);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        n = read(fd, auxv, sizeof(auxv));
-        if (n < 0)
-                return -errno;
-        for (size_t i = 0; (i + 1) * sizeof(auxv[0]) <= (size_t) n; i++)
-                if (auxv[i][0] == AT_RANDOM) {
-                        *ret = auxv[i][1];
-                        return 0;
-                }
-        return -ENOENT;
-}
-
-static int read_random(HostTid tid, GuestAddr address, uint8_t ret[static 16]) {
-        struct iovec local = { .iov_base = ret, .iov_len = 16 };
-        struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = 16 };
-
-        return process_vm_readv(tid, &local, 1, &remote, 1, 0) == 16 ? 0 : -EFAULT;
-}
-
-int host_image_of(Host *host, const Call *call, HostImage *ret) {
-        HostImage image = {};
-        int r;
-
-        r = random_address(call->tid, &image.address);
-        if (r >= 0)
-                r = read_random(call->tid, image.address, image.random);
-        if (!notifier_call_is_valid(&from_host(host)->sentry->notifier, call))
-                return -ESRCH;
-        if (r < 0)
-                return host_error_to_guest(r);
-        *ret = image;
-        return 0;
-}
-
-bool host_image_is(Host *host, const Call *call, const HostImage *image) {
-        uint8_t bytes[sizeof(image->random)];
-
-        (void) host;
-        return read_random(call->tid, image->address, bytes) >= 0 && memcmp(bytes, image->random, sizeof(bytes)) == 0;
 }

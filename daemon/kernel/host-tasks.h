@@ -13,5 +13,3 @@ int host_task_watch(Host *host, HostTid host_pid);
 void host_task_unwatch(Host *host, int handle);
 void host_task_poll(Host *host);
 int host_birth_mark(Host *host, uint64_t *ret);
-int host_image_of(Host *host, const Call *call, HostImage *ret);
-bool host_image_is(Host *host, const Call *call, const HostImage *image);

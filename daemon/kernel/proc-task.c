@@ -103,6 +103,13 @@ static int parse_stat(char *text, HostTask *task) {
         task->children_usec = (uint64_t) (fields[16] + fields[17]) * tick_usec;
         task->n_threads = (uint32_t) fields[20];
         task->start_usec = (uint64_t) fields[22] * tick_usec;
+        /* 0 of a process without memory, 1 of one whose memory is not for us to read. */
+        if (fields[28] != 0 && fields[28] != 1)
+                task->image = (HostImage) {
+                        .stack = (GuestAddr) fields[28],
+                        .heap = (GuestAddr) fields[47],
+                        .arguments = (GuestAddr) fields[48],
+                };
         if (task->state == 'Z' && n > FIELDS_MAX)
                 task->wait_status = (int) fields[FIELDS_MAX];
         return 0;

@@ -32,6 +32,13 @@ typedef struct HostCredentials {
         bool no_new_privs;
 } HostCredentials;
 
+/* Tells images of a process apart: where each exec has put, at random, its stack and its heap. */
+typedef struct HostImage {
+        GuestAddr stack; /* 0: the host cannot tell, for a program that its own user cannot read */
+        GuestAddr heap;
+        GuestAddr arguments;
+} HostImage;
+
 typedef struct HostTask {
         /* HOST_TASK_STAT */
         HostTid host_id;          /* of the process, or of the thread where one is asked for */
@@ -46,6 +53,7 @@ typedef struct HostTask {
         uint32_t owner;           /* of its files in /proc: changes with its effective uid */
         char state;               /* proc_pid_stat(5): R S D T t Z X I */
         char comm[TASK_COMM_MAX];
+        HostImage image;
 
         /* HOST_TASK_STATUS */
         HostCredentials credentials;
@@ -58,12 +66,6 @@ typedef struct HostTask {
         size_t argv_size;
         char *exe;                /* HOST_TASK_EXE; owned likewise. As the sandbox names it; NULL: not to be told */
 } HostTask;
-
-/* Tells images of a process apart: each exec draws random bytes (AT_RANDOM of getauxval(3)). */
-typedef struct HostImage {
-        GuestAddr address; /* where they lie in the process; 0: the host cannot tell images apart */
-        uint8_t random[16];
-} HostImage;
 
 /* A process of ours calls: who is it? */
 typedef struct HostCaller {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 
 #include "kernel.h"
 #include "util/macros.h"
@@ -358,45 +359,39 @@ uint64_t task_table_cpu_usec(TaskTable *table) {
         return table->cpu_usec;
 }
 
-void task_table_note_image(TaskTable *table, const Call *call, bool certain) {
+/* With addresses that are not random, the next image may lie where the last one did. */
+static bool image_was_told(const ThreadGroup *process) {
+        Host *host = process->table->kernel->host;
+        uint32_t persona;
+
+        return process->last_image.stack != 0 &&
+                memcmp(&process->last_image, &process->image, sizeof(HostImage)) == 0 &&
+                host->ops->task_personality(host, process->host_pid, &persona) >= 0 && !(persona & ADDR_NO_RANDOMIZE);
+}
+
+void task_table_note_image(TaskTable *table, const Call *call) {
         Host *host = table->kernel->host;
         ThreadGroup *process = task_table_find_host(table, call->tid);
-        unsigned parts = HOST_TASK_STAT | HOST_TASK_EXE;
-        HostImage image = {};
         HostCaller who;
-        int r;
 
-        /* The usual case: libc's second and third call of the same start. */
-        if (process && process->image.address != 0 && host->ops->image_is(host, call, &process->image))
-                return;
-
-        r = host->ops->image_of(host, call, &image);
-        if (r == -ESRCH || (r < 0 && !certain))
-                return;
-
-        if (!process) {
-                /* New to us, or a thread other than the first. */
-                if (host->ops->task_of(host, call->tid, &who) < 0)
-                        return;
-                process = task_table_find_host(table, who.host_pid);
-        } else
+        if (process)
                 who = (HostCaller) { .pid = process->pid, .host_pid = process->host_pid };
-        if (!process) {
-                if (process_discover(table, who.pid, &process) < 0)
-                        return;
-                parts = HOST_TASK_EXE; /* the rest was just read */
-        }
-        if (r >= 0 && image.address == process->image.address &&
-            memcmp(image.random, process->image.random, sizeof(image.random)) == 0)
+        else if (host->ops->task_of(host, call->tid, &who) < 0)
                 return;
+        else
+                process = task_table_find_host(table, who.host_pid); /* of a thread that is not the first */
 
-        if (thread_group_refresh(process, parts) == -ESRCH) {
+        if (process && thread_group_refresh(process, HOST_TASK_STAT) == -ESRCH) {
                 /* The id was given again, and this is the first that we hear of the one who has it now. */
                 process_remove(process);
-                if (process_discover(table, who.pid, &process) < 0)
-                        return;
-                (void) thread_group_refresh(process, HOST_TASK_EXE);
+                process = NULL;
         }
-        process->image = image;
+        if (!process && process_discover(table, who.pid, &process) < 0)
+                return;
+        if (image_was_told(process))
+                return;
+
+        (void) thread_group_refresh(process, HOST_TASK_EXE);
+        process->image = process->last_image;
         queue_event(process, TASK_EVENT_EXEC);
 }

@@ -64,9 +64,8 @@ ThreadGroup *task_table_find_host(const TaskTable *table, HostTid host_pid);
  * that is too long, -ENOSPC over the limit of tasks, -ENOMEM. */
 int task_table_set_container(TaskTable *table, HostTid pid, const char *id);
 
-/* A task made one of the calls that libc starts a program with: is it in a new image? `certain` says that programs
- * make this call but once, for a host that cannot tell images apart. */
-void task_table_note_image(TaskTable *table, const Call *call, bool certain);
+/* A task made the call that libc starts a program with, once: most likely it is in a new image. */
+void task_table_note_image(TaskTable *table, const Call *call);
 
 /* The host's word on a process that it watches: all its threads are dead (wait_status may be unknown), or, with
  * reaped, its parent has also waited for it. */

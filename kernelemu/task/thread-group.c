@@ -13,6 +13,7 @@ void thread_group_take(ThreadGroup *process, unsigned parts, HostTask *seen) {
                 process->n_threads = seen->n_threads;
                 process->cpu_usec = seen->cpu_usec;
                 process->children_usec = seen->children_usec;
+                process->last_image = seen->image;
                 memcpy(process->comm, seen->comm, sizeof(process->comm));
                 if (seen->wait_status != WAIT_STATUS_UNKNOWN)
                         process->wait_status = seen->wait_status;

@@ -47,8 +47,6 @@ typedef struct FakeHost {
         CpuSet affinity;     /* of every task */
         unsigned n_events[_KERNEL_EVENT_KIND_MAX];
         FakeTask tasks[FAKE_TASKS_MAX]; /* in the order of the scan; id 0: none */
-        HostImage image;       /* of whoever calls */
-        int image_error;       /* image_of() fails with this, if it is not 0 */
         uint64_t birth_mark;   /* 0: there is none */
         unsigned n_watches;    /* there are */
         unsigned max_watches;
@@ -407,17 +405,6 @@ static int fake_birth_mark(Host *host, uint64_t *ret) {
         return *ret == 0 ? -EOPNOTSUPP : 0;
 }
 
-static int fake_image_of(Host *host, const Call *call, HostImage *ret) {
-        if (fake_of(host)->image_error != 0)
-                return fake_of(host)->image_error;
-        *ret = fake_of(host)->image;
-        return 0;
-}
-
-static bool fake_image_is(Host *host, const Call *call, const HostImage *image) {
-        return fake_of(host)->image_error == 0 && memcmp(image, &fake_of(host)->image, sizeof(*image)) == 0;
-}
-
 static void fake_answer(Host *host, const Call *call, Verdict verdict) {
         FakeHost *fake = fake_of(host);
 
@@ -447,8 +434,6 @@ static const HostOps fake_ops = {
         .task_unwatch = fake_task_unwatch,
         .task_poll = fake_task_poll,
         .birth_mark = fake_birth_mark,
-        .image_of = fake_image_of,
-        .image_is = fake_image_is,
         .task_info = fake_task_info,
         .task_for_each = fake_task_for_each,
         .task_signal = fake_task_signal,
