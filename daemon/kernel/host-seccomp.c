@@ -322,6 +322,8 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]) {
                 r = inode_of(fds[LAUNCH_FD_UTS_NS], &host->uts_ns);
         if (r >= 0 && !host->sentry->profile->pid_host)
                 r = inode_of(fds[LAUNCH_FD_PID_NS], &host->pid_ns);
+        if (r >= 0 && host->pid_ns != 0)
+                r = proc_read_level(init_pid, &host->pid_level);
         if (r < 0)
                 return r;
 

@@ -49,10 +49,11 @@ static int compare_pairs(const void *a, const void *b) {
 }
 
 static int map_one(pid_t host_pid, void *userdata) {
-        PidMap *map = userdata;
+        HostSeccomp *h = userdata;
+        PidMap *map = &h->pid_map;
         pid_t id;
 
-        if (map->n >= TASKS_MAX || proc_read_ids(host_pid, NULL, &id) < 0)
+        if (map->n >= TASKS_MAX || proc_read_ids(host_pid, h->pid_level, NULL, &id) < 0)
                 return 0;
         if (map->n == map->n_allocated) {
                 size_t want = map->n_allocated == 0 ? 64 : map->n_allocated * 2;
@@ -71,7 +72,7 @@ static int map_one(pid_t host_pid, void *userdata) {
 static void map_fill(HostSeccomp *h) {
         h->pid_map.n = 0;
         h->pid_map.stale = false;
-        (void) tasks_for_each(h, map_one, &h->pid_map);
+        (void) tasks_for_each(h, map_one, h);
         if (h->pid_map.n > 0)
                 qsort(h->pid_map.pairs, h->pid_map.n, sizeof(PidPair), compare_pairs);
 }
@@ -89,7 +90,7 @@ static HostTid mapped_id(HostSeccomp *h, GuestPid id) {
                 else if (h->pid_map.n > 0)
                         found = bsearch(&key, h->pid_map.pairs, h->pid_map.n, sizeof(PidPair), compare_pairs);
                 if (found && host_seccomp_owns(h, found->host_id) &&
-                    proc_read_ids(found->host_id, NULL, &now) >= 0 && now == id)
+                    proc_read_ids(found->host_id, h->pid_level, NULL, &now) >= 0 && now == id)
                         return found->host_id;
                 h->pid_map.last = (PidPair) {};
                 if (!h->pid_map.stale)
@@ -203,7 +204,7 @@ static int read_thread(pid_t tid, void *userdata) {
                 return 0;
         if (threads->host->pid_map.needed) {
                 task.host_id = tid;
-                if (proc_read_ids(tid, NULL, &task.id) < 0)
+                if (proc_read_ids(tid, threads->host->pid_level, NULL, &task.id) < 0)
                         return 0;
         } else
                 task.host_id = host_id_of(threads->host, tid);
@@ -250,8 +251,8 @@ int host_task_of(Host *host, HostTid tid, HostCaller *ret) {
                 h->pid_map.needed = pid < 0 && errno == ENOTTY;
         }
         if (h->pid_map.needed) {
-                if (proc_read_ids(tid, &host_pid, NULL) < 0 || proc_read_ids(host_pid, NULL, &pid) < 0 ||
-                    !host_seccomp_owns(h, host_pid))
+                if (proc_read_ids(tid, 0, &host_pid, NULL) < 0 ||
+                    proc_read_ids(host_pid, h->pid_level, NULL, &pid) < 0 || !host_seccomp_owns(h, host_pid))
                         return -ESRCH;
                 if (pid_host(h))
                         pid = host_pid;

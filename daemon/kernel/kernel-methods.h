@@ -9,6 +9,8 @@
 int kernel_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* Whether a text may be the id of a container. */
+bool kernel_id_is_valid(const char *id);
 int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_start(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_signal(sd_bus_message *m, void *userdata, sd_bus_error *error);

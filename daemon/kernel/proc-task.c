@@ -257,21 +257,59 @@ void proc_read_id_maps(int proc_fd, pid_t pid, ProcIdMaps *ret) {
                 read_ranges(proc_fd, pid, "gid_map", ret->gids);
 }
 
-int proc_read_ids(pid_t host_tid, pid_t *ret_process, pid_t *ret_innermost) {
-        _cleanup_free_ char *buffer = NULL;
-        const char *text;
+/* The word of a line, counted from 0, as a number. */
+static pid_t number_at(const char *line, unsigned index) {
+        long number = 0;
+
+        for (unsigned i = 0; i <= index; i++) {
+                char *end;
+
+                line += strspn(line, "\t ");
+                number = strtol(line, &end, 10);
+                if (end == line)
+                        return 0;
+                line = end;
+        }
+        return (pid_t) number;
+}
+
+static int read_own_status(pid_t host_tid, char **ret) {
         char path[64];
-        int r;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/status", (int) host_tid);
-        r = read_full_file(path, 65536, &buffer, NULL);
+        return read_full_file(path, 65536, ret, NULL);
+}
+
+int proc_read_ids(pid_t host_tid, unsigned level, pid_t *ret_process, pid_t *ret_id) {
+        _cleanup_free_ char *buffer = NULL;
+        const char *text;
+        int r;
+
+        r = read_own_status(host_tid, &buffer);
         if (r < 0)
                 return r;
         text = buffer;
         if (ret_process)
                 *ret_process = last_number(line_of(&text, "\nTgid:"));
-        if (ret_innermost)
-                *ret_innermost = last_number(line_of(&text, "\nNSpid:"));
+        if (ret_id)
+                *ret_id = number_at(line_of(&text, "\nNSpid:"), level);
+        return 0;
+}
+
+int proc_read_level(pid_t host_tid, unsigned *ret) {
+        _cleanup_free_ char *buffer = NULL;
+        const char *text;
+        uint32_t n;
+        int r;
+
+        r = read_own_status(host_tid, &buffer);
+        if (r < 0)
+                return r;
+        text = buffer;
+        n = count_words(line_of(&text, "\nNSpid:"));
+        if (n == 0)
+                return -EOPNOTSUPP;
+        *ret = n - 1;
         return 0;
 }
 

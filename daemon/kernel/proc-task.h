@@ -35,8 +35,11 @@ int proc_read_argv(int proc_fd, pid_t pid, char **ret, size_t *ret_size);
 int proc_read_exe(int proc_fd, pid_t pid, char **ret);
 void proc_read_id_maps(int proc_fd, pid_t pid, ProcIdMaps *ret);
 
-/* In our own /proc: whose thread it is, and its id in its innermost PID namespace. Either may be NULL. */
-int proc_read_ids(pid_t host_tid, pid_t *ret_process, pid_t *ret_innermost);
+/* In our own /proc: whose thread it is, and its id so many PID namespaces below ours; 0 when it has none there. Either
+ * may be NULL. */
+int proc_read_ids(pid_t host_tid, unsigned level, pid_t *ret_process, pid_t *ret_id);
+/* How many PID namespaces below ours a task is. */
+int proc_read_level(pid_t host_tid, unsigned *ret);
 
 /* The status that wait(2) will give for a zombie, WAIT_STATUS_UNKNOWN when it is none or not to be told. */
 int task_zombie_status(pid_t host_pid);

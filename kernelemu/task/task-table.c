@@ -187,6 +187,7 @@ static int process_add(TaskTable *table, HostTask *seen, ThreadGroup **ret) {
         }
         TAILQ_INSERT_TAIL(&table->processes, process, link);
         table->n_processes++;
+        table->n_discovered++;
         if (table->n_attributes > 0)
                 task_attributes_apply(process);
         thread_group_take(process, HOST_TASK_STAT, seen);
@@ -314,23 +315,30 @@ int task_table_refresh(TaskTable *table, unsigned parts) {
         return r;
 }
 
-int task_table_set_container(TaskTable *table, HostTid pid, const char *id) {
+int task_table_process_of(TaskTable *table, HostTid tid, ThreadGroup **ret) {
         Host *host = table->kernel->host;
-        ThreadGroup *process;
         HostCaller who;
+        int r;
+
+        *ret = task_table_find_host(table, tid);
+        if (*ret)
+                return 0;
+        r = host->ops->task_of(host, tid, &who);
+        if (r < 0)
+                return r;
+        *ret = task_table_find_host(table, who.host_pid);
+        return *ret ? 0 : process_discover(table, who.pid, ret);
+}
+
+int task_table_set_container(TaskTable *table, HostTid pid, const char *id) {
+        ThreadGroup *process;
         int r;
 
         if (id && strlen(id) >= CONTAINER_ID_MAX)
                 return -EINVAL;
-        r = host->ops->task_of(host, pid, &who);
+        r = task_table_process_of(table, pid, &process);
         if (r < 0)
                 return r;
-        process = task_table_find_host(table, who.host_pid);
-        if (!process) {
-                r = process_discover(table, who.pid, &process);
-                if (r < 0)
-                        return r;
-        }
         r = thread_group_set_container(process, id);
         if (r >= 0 && process->group && process->group->session->id == process->pid)
                 r = session_set_container(process->group->session, id);
@@ -370,24 +378,17 @@ static bool image_was_told(const ThreadGroup *process) {
 }
 
 void task_table_note_image(TaskTable *table, const Call *call) {
-        Host *host = table->kernel->host;
-        ThreadGroup *process = task_table_find_host(table, call->tid);
-        HostCaller who;
+        unsigned n_before = table->n_discovered;
+        ThreadGroup *process;
 
-        if (process)
-                who = (HostCaller) { .pid = process->pid, .host_pid = process->host_pid };
-        else if (host->ops->task_of(host, call->tid, &who) < 0)
+        if (task_table_process_of(table, call->tid, &process) < 0)
                 return;
-        else
-                process = task_table_find_host(table, who.host_pid); /* of a thread that is not the first */
-
-        if (process && thread_group_refresh(process, HOST_TASK_STAT) == -ESRCH) {
+        if (table->n_discovered == n_before && thread_group_refresh(process, HOST_TASK_STAT) == -ESRCH) {
                 /* The id was given again, and this is the first that we hear of the one who has it now. */
                 process_remove(process);
-                process = NULL;
+                if (task_table_process_of(table, call->tid, &process) < 0)
+                        return;
         }
-        if (!process && process_discover(table, who.pid, &process) < 0)
-                return;
         if (image_was_told(process))
                 return;
 

@@ -25,6 +25,7 @@ typedef struct TaskTable {
         Kernel *kernel;                       /* immutable */
         TAILQ_HEAD(, ThreadGroup) processes;  /* owned; those with a container are recorded, by it */
         unsigned n_processes;
+        unsigned n_discovered;                /* counts processes that were ever added */
         unsigned n_threads;                   /* Task objects there are */
         unsigned n_unwatched;                 /* processes that live and have no watch */
         IdMap by_pid, by_host_pid;            /* of processes */
@@ -58,6 +59,10 @@ int task_table_refresh(TaskTable *table, unsigned parts);
 /* NULL when there is none in the table: sync first. */
 ThreadGroup *task_table_find(const TaskTable *table, GuestPid pid);
 ThreadGroup *task_table_find_host(const TaskTable *table, HostTid host_pid);
+
+/* The process of a task, which may be new to the table. -ESRCH when it is not of the sandbox, -ENOSPC over the limit of
+ * tasks, -ENOMEM. */
+int task_table_process_of(TaskTable *table, HostTid tid, ThreadGroup **ret);
 
 /* Puts a process into a container ("" or NULL: the sandbox's own), and with it all its descendants to come. The
  * process may be new to the table, and need not have exec'ed. -ESRCH when it is not of the sandbox, -EINVAL for an id
