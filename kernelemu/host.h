@@ -109,10 +109,12 @@ typedef struct HostOps {
         /* The processes of the sandbox, for the task table. task_scan() calls function for each, zombies too, until
          * it returns non-zero, and returns that; -ESRCH before the start. task_read() looks at parts
          * (HostTaskPart) of one; -ESRCH when it is not there. What cannot be read but for STAT is left empty.
+         * task_arguments() reads the arguments of several, those that are there no more have none.
          * task_threads() calls function with STAT of each thread. task_of() says whose thread tid is; -ESRCH when
          * it is not of the sandbox. */
         int (*task_scan)(Host *host, int (*function)(GuestPid pid, void *userdata), void *userdata);
         int (*task_read)(Host *host, GuestPid pid, unsigned parts, HostTask *ret);
+        void (*task_arguments)(Host *host, HostArguments *of, size_t n);
         int (*task_threads)(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata),
                             void *userdata);
         int (*task_of)(Host *host, HostTid tid, HostCaller *ret);

@@ -250,6 +250,7 @@ static const HostOps host_seccomp_ops = {
         .task_set_affinity = task_set_affinity,
         .task_scan = host_task_scan,
         .task_read = host_task_read,
+        .task_arguments = host_task_arguments,
         .task_threads = host_task_threads,
         .task_of = host_task_of,
         .task_watch = host_task_watch,

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "arguments.h"
 #include "host-tasks.h"
 #include "proc-task.h"
 #include "sentry.h"
@@ -175,17 +176,16 @@ int host_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *ret) {
         }
         if (parts & HOST_TASK_STATUS)
                 r = proc_read_status(h->proc_fd, pid, id_maps(h, pid), &task);
-        if (r >= 0 && (parts & HOST_TASK_ARGV))
-                r = proc_read_argv(h->proc_fd, pid, &task.argv, &task.argv_size);
         if (r >= 0 && (parts & HOST_TASK_EXE))
                 r = proc_read_exe(h->proc_fd, pid, &task.exe);
-        if (r == -ENOMEM) {
-                free(task.argv);
-                free(task.exe);
+        if (r == -ENOMEM)
                 return r;
-        }
         *ret = task;
         return 0;
+}
+
+void host_task_arguments(Host *host, HostArguments *of, size_t n) {
+        arguments_read(from_host(host)->proc_fd, of, n);
 }
 
 typedef struct Threads {

@@ -11,7 +11,6 @@
 #include "proc-task.h"
 #include "util.h"
 
-#define ARGV_TEXT_MAX (128U * 1024U)
 #define FIELDS_MAX 52U   /* of /proc/PID/stat, counted from 1 as proc_pid_stat(5) does */
 
 static void closedirp(DIR **dir) {
@@ -202,15 +201,14 @@ int proc_read_status(int proc_fd, pid_t pid, const ProcIdMaps *maps, HostTask *t
         return 0;
 }
 
-int proc_read_argv(int proc_fd, pid_t pid, char **ret, size_t *ret_size) {
-        static char buffer[ARGV_TEXT_MAX + 1];
+int proc_read_argv(int proc_fd, pid_t pid, char buffer[static PROC_ARGV_MAX], char **ret, size_t *ret_size) {
         char path[64], *copy;
         ssize_t n;
 
         *ret = NULL;
         *ret_size = 0;
         (void) snprintf(path, sizeof(path), "%d/cmdline", (int) pid);
-        n = read_at(proc_fd, path, buffer, sizeof(buffer));
+        n = read_at(proc_fd, path, buffer, PROC_ARGV_MAX);
         if (n <= 0)
                 return (int) n;
         copy = malloc((size_t) n + 1);

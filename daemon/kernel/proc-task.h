@@ -29,8 +29,10 @@ int proc_for_each(int proc_fd, const char *path, int (*function)(pid_t id, void 
 int proc_read_stat(int proc_fd, pid_t pid, pid_t tid, HostTask *task);
 /* HOST_TASK_STATUS, with ids as the maps have them on the inside. */
 int proc_read_status(int proc_fd, pid_t pid, const ProcIdMaps *maps, HostTask *task);
-/* The arguments, cut when they are very long; the caller frees. NULL when there are none. */
-int proc_read_argv(int proc_fd, pid_t pid, char **ret, size_t *ret_size);
+/* The arguments, cut when they are very long, by way of a buffer of the caller's; the caller frees. NULL when there are
+ * none. The guest can make this block: see arguments.h. */
+#define PROC_ARGV_MAX (128U * 1024U + 1)
+int proc_read_argv(int proc_fd, pid_t pid, char buffer[static PROC_ARGV_MAX], char **ret, size_t *ret_size);
 /* The caller frees. */
 int proc_read_exe(int proc_fd, pid_t pid, char **ret);
 void proc_read_id_maps(int proc_fd, pid_t pid, ProcIdMaps *ret);

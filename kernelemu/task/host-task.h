@@ -17,7 +17,7 @@
 typedef enum HostTaskPart {
         HOST_TASK_STAT = 1 << 0,   /* always there, for zombies too */
         HOST_TASK_STATUS = 1 << 1, /* credentials, ids in nested namespaces */
-        HOST_TASK_ARGV = 1 << 2,
+        HOST_TASK_ARGV = 1 << 2,   /* for the table: task_arguments() */
         HOST_TASK_EXE = 1 << 3,
         HOST_TASK_NS = 1 << 4,     /* the PID namespace */
         HOST_TASK_UID = 1 << 5,    /* for the table: STATUS, if it was never read or the owner has changed */
@@ -62,10 +62,17 @@ typedef struct HostTask {
         /* HOST_TASK_NS; 0: the host does not tell, as before the first exec in the sandbox */
         uint64_t pid_namespace, parent_pid_namespace;
 
-        char *argv;               /* HOST_TASK_ARGV; owned by whoever asked. Strings with a NUL each, NULL: none */
-        size_t argv_size;
-        char *exe;                /* HOST_TASK_EXE; owned likewise. As the sandbox names it; NULL: not to be told */
+        char *exe;                /* HOST_TASK_EXE; owned by whoever asked. As the sandbox names it; NULL: not to be
+                                   * told */
 } HostTask;
+
+/* The arguments of a process, which lie in memory that is the guest's to withhold: they are not part of HostTask. */
+typedef struct HostArguments {
+        GuestPid pid;
+        bool withheld;   /* could not be read in time, and are not tried again while that lasts */
+        char *argv;      /* owned by whoever asked. Strings with a NUL each; NULL: none */
+        size_t size;
+} HostArguments;
 
 /* A process of ours calls: who is it? */
 typedef struct HostCaller {

@@ -297,6 +297,30 @@ int task_table_sync(TaskTable *table) {
         return 0;
 }
 
+static int refresh_arguments(TaskTable *table) {
+        Host *host = table->kernel->host;
+        ThreadGroup *process;
+        HostArguments *of;
+        size_t n = 0;
+
+        of = calloc(table->n_processes + 1, sizeof(HostArguments));
+        if (!of)
+                return -ENOMEM;
+        TAILQ_FOREACH(process, &table->processes, link)
+                of[n++] = (HostArguments) { .pid = process->pid, .withheld = process->argv_withheld };
+        host->ops->task_arguments(host, of, n);
+
+        n = 0;
+        TAILQ_FOREACH(process, &table->processes, link) {
+                free(process->argv);
+                process->argv = of[n].argv;
+                process->argv_size = of[n].size;
+                process->argv_withheld = of[n++].withheld;
+        }
+        free(of);
+        return 0;
+}
+
 int task_table_refresh(TaskTable *table, unsigned parts) {
         ThreadGroup *process, *next;
         int r;
@@ -311,6 +335,11 @@ int task_table_refresh(TaskTable *table, unsigned parts) {
                         process_remove(process);
                 else if (q >= 0 && process->state == 'Z' && process->n_threads <= 1)
                         process_died(process, process->wait_status);
+        }
+        if (parts & HOST_TASK_ARGV) {
+                int q = refresh_arguments(table);
+
+                r = r < 0 ? r : q;
         }
         return r;
 }
@@ -394,5 +423,6 @@ void task_table_note_image(TaskTable *table, const Call *call) {
 
         (void) thread_group_refresh(process, HOST_TASK_EXE);
         process->image = process->last_image;
+        process->argv_withheld = false; /* the new image has its own */
         queue_event(process, TASK_EVENT_EXEC);
 }

@@ -26,12 +26,6 @@ void thread_group_take(ThreadGroup *process, unsigned parts, HostTask *seen) {
                         process->owner = seen->owner;
                 process->inner_pid = seen->inner_id;
         }
-        if (parts & HOST_TASK_ARGV) {
-                free(process->argv);
-                process->argv = seen->argv;
-                process->argv_size = seen->argv_size;
-                seen->argv = NULL;
-        }
         /* A zombie has no executable any more, but had one. */
         if ((parts & HOST_TASK_EXE) && seen->exe) {
                 free(process->exe);
@@ -59,7 +53,6 @@ int thread_group_refresh(ThreadGroup *process, unsigned parts) {
                         }
                 }
         }
-        free(seen.argv);
         free(seen.exe);
         return r;
 }

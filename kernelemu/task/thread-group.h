@@ -48,6 +48,7 @@ typedef struct ThreadGroup {
         char *exe;                /* owned; NULL: not known */
         char *argv;               /* owned; NULL: none */
         size_t argv_size;
+        bool argv_withheld;       /* as HostArguments.withheld */
 
         HostImage image;          /* the last that was told of, or the parent's; not recorded: an exec told twice does
                                    * no harm */

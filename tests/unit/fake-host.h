@@ -24,6 +24,7 @@ typedef struct FakeTask {
         HostTask task;
         const char *argv, *exe; /* argv: one argument */
         unsigned n_threads;     /* with ids that follow the process's */
+        bool withholds;         /* its arguments */
 } FakeTask;
 
 /* A task of the sandbox, or one outside. It counts what it is sent. */
@@ -341,13 +342,21 @@ static int fake_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *re
         if (!task)
                 return -ESRCH;
         *ret = task->task;
-        if ((parts & HOST_TASK_ARGV) && task->argv) {
-                ret->argv = strdup(task->argv);
-                ret->argv_size = strlen(task->argv) + 1;
-        }
         if ((parts & HOST_TASK_EXE) && task->exe)
                 ret->exe = strdup(task->exe);
         return 0;
+}
+
+static void fake_task_arguments(Host *host, HostArguments *of, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                FakeTask *task = fake_task_at(fake_of(host), of[i].pid);
+
+                of[i].withheld = task && task->withholds;
+                if (!task || !task->argv || of[i].withheld)
+                        continue;
+                of[i].argv = strdup(task->argv);
+                of[i].size = strlen(task->argv) + 1;
+        }
 }
 
 static int fake_task_threads(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata),
@@ -428,6 +437,7 @@ static const HostOps fake_ops = {
         .task_set_affinity = fake_set_affinity,
         .task_scan = fake_task_scan,
         .task_read = fake_task_read,
+        .task_arguments = fake_task_arguments,
         .task_threads = fake_task_threads,
         .task_of = fake_task_of,
         .task_watch = fake_task_watch,

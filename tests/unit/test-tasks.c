@@ -47,6 +47,13 @@ static void test_membership(void) {
         is_int(task_table_refresh(table, HOST_TASK_STAT | HOST_TASK_ARGV | HOST_TASK_EXE), 0, "a look at all of it");
         is_str(process->exe, "/bin/task", "has the executable");
         is_str(process->argv, "task", "and the arguments");
+        fake_task_at(&fake, 3)->withholds = true;
+        (void) task_table_refresh(table, HOST_TASK_STAT | HOST_TASK_ARGV);
+        ok(!process->argv && process->argv_size == 0 && process->argv_withheld, "which a process can withhold");
+        is_str(task_table_find(table, 2)->argv, "task", "its own ones");
+        fake_task_at(&fake, 3)->withholds = false;
+        (void) task_table_refresh(table, HOST_TASK_STAT | HOST_TASK_ARGV);
+        is_str(process->argv, "task", "and give again");
 
         ok(process->group && process->group->id == 2 && process->group->session->id == 1, "groups are known");
         ok(process_group_find(table, 2) == process->group && session_find(table, 1), "and found");
