@@ -20,6 +20,9 @@ int kernel_method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error
 int kernel_method_get_syscalls(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_syscall_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* Answers a method with an array of what fill appends. */
+int kernel_reply_array(sd_bus_message *m, const char *contents, int (*fill)(sd_bus_message *reply, void *userdata),
+                       void *userdata);
 /* tracer-methods.c */
 int kernel_method_trace(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
