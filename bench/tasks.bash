@@ -4,6 +4,8 @@
 # run-bench's section "tasks": what it takes to see and to steer a sandbox of a thousand tasks, what an idle one does,
 # and what is left of a trace that has ended. Sourced by run-bench.
 
+declare -A SAMPLES FIGURE # run-bench's
+
 TASKS=1000
 
 LIMIT_PAUSE=100        # ms, of TASKS tasks; and so on

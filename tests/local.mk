@@ -71,6 +71,7 @@ EXTRA_DIST += \
 	$(bus_tests) \
 	$(lint_tests) \
 	tests/.shellcheckrc \
+	tests/lib/lint.sh \
 	tests/lib/run-test \
 	tests/lib/tap.sh \
 	tests/sys/run
