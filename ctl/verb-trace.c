@@ -24,7 +24,7 @@ static const char *member_string(json_object *object, const char *key) {
         return json_object_get_string(json_object_object_get(object, key));
 }
 
-/* "uname(0x7ffc…) = 0", "mount(NULL, …) = -1 EPERM". */
+/* "uname({sysname="Linux", …}) = 0", "mount(NULL, …) = -1 EPERM". */
 static int make_call_text(json_object *call, char **ret) {
         json_object *arguments = json_object_object_get(call, "args"), *result = json_object_object_get(call, "result");
         const char *arch = member_string(call, "arch"), *error = member_string(call, "errno");

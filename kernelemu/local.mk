@@ -44,6 +44,8 @@ libkernelemu_a_SOURCES = \
 	kernelemu/task/task.h \
 	kernelemu/task/thread-group.c \
 	kernelemu/task/thread-group.h \
+	kernelemu/trace-struct.c \
+	kernelemu/trace-struct.h \
 	kernelemu/trace.c \
 	kernelemu/trace.h \
 	kernelemu/util/cpuset.c \

@@ -129,6 +129,15 @@ const char *syscall_arg_to_string(SyscallArg arg) {
                 [ARG_ID] = "id",
                 [ARG_CLOCK] = "clock",
                 [ARG_CMD] = "command",
+                [ARG_IN_CPUS] = "in cpus",
+                [ARG_OUT_CPUS] = "out cpus",
+                [ARG_OUT_UTSNAME] = "out utsname",
+                [ARG_OUT_SYSINFO] = "out sysinfo",
+                [ARG_IN_ITIMERSPEC] = "in itimerspec",
+                [ARG_OUT_ITIMERSPEC] = "out itimerspec",
+                [ARG_IN_ITIMERVAL] = "in itimerval",
+                [ARG_OUT_ITIMERVAL] = "out itimerval",
+                [ARG_IN_SIGEVENT] = "in sigevent",
         };
 
         return arg < _SYSCALL_ARG_MAX ? names[arg] : NULL;

@@ -44,7 +44,7 @@ awk -v table="$table" -v rows="$tmp/rows" '
                 # The number in A3(…) is the number of kinds in it.
                 arguments = $0
                 sub(/, "[^"]*"\)$/, "", arguments)
-                if (match(arguments, / A[0-6](\([A-Z, ]*\))?$/)) {
+                if (match(arguments, / A[0-6](\([A-Z_, ]*\))?$/)) {
                         arguments = substr(arguments, RSTART + 1)
                         n = substr(arguments, 2, 1) + 0
                         inside = substr(arguments, 4, length(arguments) - 4)

@@ -71,7 +71,7 @@ attach others -e '!uname'
 check "four at once" readers 4
 
 guest uname 1
-check "an emulated call" seen text '^\[[0-9]+ python3\] uname\(0x[0-9a-f]+\) = 0 <0\.[0-9]{6}>$'
+check "an emulated call" seen text '^\[[0-9]+ python3\] uname\(\{sysname="Linux", .*\}\) = 0 <0\.[0-9]{6}>$'
 is "$(grep -c 'uname(' "$TESTDIR/text")" 1 "… and none from before the trace"
 tids() { sctl --json=short ps --threads "$1" | json '[t["tid"] for t in d]'; }
 like "$(tids traced)" "[[ ]$(grep -m 1 'uname(' "$TESTDIR/text" | grep -oE '^\[[0-9]+' | tr -d '[')[],]" \
