@@ -216,6 +216,13 @@ print_json() {
                         comma=,
                 done
         done
+        printf '},\n  "tasks_us": {'
+        comma=
+        for name in pause resume signal ps hostps; do
+                [[ -n ${FIGURE[tasks/$name/us/median]:-} ]] || continue
+                printf '%s\n    "%s": %s' "$comma" "$name" "$(json_cell "tasks/$name/us" median min p95 n)"
+                comma=,
+        done
         printf '},\n  "memory_kib": ['
         comma=
         for line in "${MEMORY[@]}"; do

@@ -197,6 +197,25 @@ int ctl_call(Ctl *ctl, const char *path, const char *interface, const char *memb
         return ctl_send(ctl, call, 0, NULL, ret);
 }
 
+int ctl_call_options(Ctl *ctl, const char *path, const char *interface, const char *member,
+                     const CtlCallOption *options, size_t n, sd_bus_message **ret) {
+        _cleanup_bus_message_ sd_bus_message *call = NULL;
+        int r;
+
+        r = ctl_new_call(ctl, path, interface, member, &call);
+        if (r < 0)
+                return CTL_FAILED;
+        r = sd_bus_message_open_container(call, 'a', "{sv}");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                if (options[i].value)
+                        r = sd_bus_message_append(call, "{sv}", options[i].key, "s", options[i].value);
+        if (r >= 0)
+                r = sd_bus_message_close_container(call);
+        if (r < 0)
+                return ctl_error("cannot call %s: %s (are all options UTF-8?)", member, strerror(-r));
+        return ctl_send(ctl, call, 0, NULL, ret);
+}
+
 int ctl_bad_reply(const char *member, int error) {
         return ctl_error("sentryd's answer to %s makes no sense: %s", member, strerror(-error));
 }

@@ -29,6 +29,15 @@ static inline const char *ctl_sender(const Ctl *ctl) {
 /* Starts a call to the daemon; the caller appends arguments. Returns a negative errno on failure, told. */
 int ctl_new_call(Ctl *ctl, const char *path, const char *interface, const char *member, sd_bus_message **ret);
 
+/* One of the arguments that a method takes as a dictionary (a{sv}). */
+typedef struct CtlCallOption {
+        const char *key, *value; /* value NULL: not given */
+} CtlCallOption;
+
+/* Calls a method that takes strings as options, n of them, and nothing else. As ctl_call(). */
+int ctl_call_options(Ctl *ctl, const char *path, const char *interface, const char *member,
+                     const CtlCallOption *options, size_t n, sd_bus_message **ret);
+
 /* Sends a call and waits for the answer: 0 or CTL_FAILED after printing the daemon's message. timeout_usec 0 is
  * the usual one, UINT64_MAX none. When ret_error is given it is filled instead of printing anything. */
 int ctl_send(Ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_error *ret_error, sd_bus_message **ret);

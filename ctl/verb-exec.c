@@ -157,25 +157,6 @@ static int merge(Ctl *ctl, const char *document, const ExecRequest *request, cha
         return *ret ? 0 : ctl_oom();
 }
 
-static int call_exec(Ctl *ctl, const char *path, const ExecRequest *request, sd_bus_message **ret) {
-        _cleanup_bus_message_ sd_bus_message *call = NULL;
-        int r;
-
-        r = ctl_new_call(ctl, path, BUS_SANDBOX_INTERFACE, "Exec", &call);
-        if (r < 0)
-                return CTL_FAILED;
-        r = sd_bus_message_open_container(call, 'a', "{sv}");
-        if (r >= 0 && request->container)
-                r = sd_bus_message_append(call, "{sv}", "container", "s", request->container);
-        if (r >= 0 && request->hold)
-                r = sd_bus_message_append(call, "{sv}", "hold", "s", request->hold);
-        if (r >= 0)
-                r = sd_bus_message_close_container(call);
-        if (r < 0)
-                return ctl_error("cannot ask for a program: %s (are all ids UTF-8?)", strerror(-r));
-        return ctl_send(ctl, call, 0, NULL, ret);
-}
-
 static int exec_in(Ctl *ctl, const char *name, char **command, const ExecRequest *request) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         _cleanup_close_ int launch_fd = -EBADF, init_pidfd = -EBADF;
@@ -186,7 +167,10 @@ static int exec_in(Ctl *ctl, const char *name, char **command, const ExecRequest
         r = sandbox_find(ctl, name, NULL, &path);
         if (r < 0)
                 return r;
-        r = call_exec(ctl, path, request, &reply);
+        r = ctl_call_options(ctl, path, BUS_SANDBOX_INTERFACE, "Exec", (const CtlCallOption[]) {
+                { "container", request->container },
+                { "hold", request->hold },
+        }, 2, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "hhs", &fds[0], &fds[1], &document);

@@ -15,6 +15,7 @@
 enum {
         OPTION_EXPRESSION = OPTION_FIRST,
         OPTION_TIMES,
+        OPTION_CONTAINER,
 };
 
 #define FOREIGN_MAX 16U /* bytes of an ABI's name that are shown */
@@ -23,7 +24,7 @@ static const char *member_string(json_object *object, const char *key) {
         return json_object_get_string(json_object_object_get(object, key));
 }
 
-/* "uname(0x7ffc…) = 0", "mount(NULL, …) = -1 EPERM". */
+/* "uname({sysname="Linux", …}) = 0", "mount(NULL, …) = -1 EPERM". */
 static int make_call_text(json_object *call, char **ret) {
         json_object *arguments = json_object_object_get(call, "args"), *result = json_object_object_get(call, "result");
         const char *arch = member_string(call, "arch"), *error = member_string(call, "errno");
@@ -136,19 +137,17 @@ static int check_expression(Ctl *ctl, const char *expression) {
         return ctl_usage(ctl, "there is no system call '%s'", name);
 }
 
-static int start(Ctl *ctl, const char *name, const char *expression, int *ret_fd) {
+static int start(Ctl *ctl, const char *name, const char *expression, const char *container, int *ret_fd) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         _cleanup_free_ char *path = NULL, *found = NULL, *safe = NULL;
         int fd, r;
 
         r = sandbox_find(ctl, name, &found, &path);
-        if (r < 0)
-                return r;
-        if (expression)
-                r = ctl_call(ctl, path, BUS_SANDBOX_INTERFACE, "Trace", &reply, "a{sv}", 1, "syscalls", "s",
-                             expression);
-        else
-                r = ctl_call(ctl, path, BUS_SANDBOX_INTERFACE, "Trace", &reply, "a{sv}", 0);
+        if (r >= 0)
+                r = ctl_call_options(ctl, path, BUS_SANDBOX_INTERFACE, "Trace", (const CtlCallOption[]) {
+                        { "syscalls", expression },
+                        { "container", container },
+                }, 2, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "h", &fd);
@@ -165,17 +164,17 @@ static int start(Ctl *ctl, const char *name, const char *expression, int *ret_fd
 
 static int verb_trace_main(Ctl *ctl, int argc, char **argv) {
         OptionParser parser = { .ctl = ctl, .argc = argc, .argv = argv };
-        const char *expression = NULL;
+        const char *expression = NULL, *container = NULL;
         bool times = false;
         int fd = -EBADF, id, r;
 
         while ((id = options_next(&parser)) > 0) {
-                if (id == OPTION_TIMES) {
+                if (id == OPTION_TIMES)
                         times = true;
-                        continue;
-                }
-                /* As strace has it; other qualifiers of strace have no meaning here. */
-                expression = startswith(parser.value, "trace=") ?: parser.value;
+                else if (id == OPTION_CONTAINER)
+                        container = parser.value;
+                else /* As strace has it; other qualifiers of strace have no meaning here. */
+                        expression = startswith(parser.value, "trace=") ?: parser.value;
         }
         if (id < 0)
                 return id;
@@ -183,7 +182,7 @@ static int verb_trace_main(Ctl *ctl, int argc, char **argv) {
         if (r >= 0 && expression)
                 r = check_expression(ctl, expression);
         if (r >= 0)
-                r = start(ctl, argv[parser.index], expression, &fd); /* argv ends with NULL */
+                r = start(ctl, argv[parser.index], expression, container, &fd); /* argv ends with NULL */
         if (r < 0)
                 return r;
         if (ctl->json == JSON_PRETTY)
@@ -204,9 +203,11 @@ const Verb verb_trace = {
                    "Examples:\n"
                    "  sentryctl trace web\n"
                    "  sentryctl trace web -e %refused,%unknown\n"
-                   "  sentryctl trace web -e '!uname,sysinfo' --json=short\n",
+                   "  sentryctl trace web -e '!uname,sysinfo' --json=short\n"
+                   "  sentryctl trace web --container=worker\n",
         .options = (const Option[]) {
                 { OPTION_EXPRESSION, "expression", 'e', "CALLS", false, "Only these calls" },
+                { OPTION_CONTAINER, "container", 'c', "ID", false, "Only calls from this container" },
                 { OPTION_TIMES, "times", 't', NULL, false, "Begin lines with the time of day" },
                 {},
         },

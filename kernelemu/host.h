@@ -117,10 +117,12 @@ typedef struct HostOps {
         /* The processes of the sandbox, for the task table. task_scan() calls function for each, zombies too, until
          * it returns non-zero, and returns that; -ESRCH before the start. task_read() looks at parts
          * (HostTaskPart) of one; -ESRCH when it is not there. What cannot be read but for STAT is left empty.
+         * task_arguments() reads the arguments of several, those that are there no more have none.
          * task_threads() calls function with STAT of each thread. task_of() says whose thread tid is; -ESRCH when
          * it is not of the sandbox. */
         int (*task_scan)(Host *host, int (*function)(GuestPid pid, void *userdata), void *userdata);
         int (*task_read)(Host *host, GuestPid pid, unsigned parts, HostTask *ret);
+        void (*task_arguments)(Host *host, HostArguments *of, size_t n);
         int (*task_threads)(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata),
                             void *userdata);
         int (*task_of)(Host *host, HostTid tid, HostCaller *ret);
@@ -132,12 +134,6 @@ typedef struct HostOps {
         /* A number that changes with every birth of a process or thread in the sandbox, and maybe others. An error
          * when there is none, or when watches do not tell of zombies that are waited for. */
         int (*birth_mark)(Host *host, uint64_t *ret);
-        /* The image that the caller is in; and whether it is in this one. -ESRCH when the caller is gone; other
-         * errors when the host cannot tell. */
-        int (*image_of)(Host *host, const Call *call, HostImage *ret);
-        bool (*image_is)(Host *host, const Call *call, const HostImage *image);
-        /* Whether a process is certainly in another image than this one. */
-        bool (*image_moved)(Host *host, HostTid host_pid, const HostImage *image);
         /* -ESRCH when it is gone. Also of tasks outside: who is an ancestor is asked of them too. */
         int (*task_info)(Host *host, HostTid tid, HostPeer *ret);
         /* All processes of the sandbox, or all its threads, until function returns other than 0, which is

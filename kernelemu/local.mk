@@ -54,6 +54,8 @@ libkernelemu_a_SOURCES = \
 	kernelemu/time/timekeeper.h \
 	kernelemu/time/timer-queue.c \
 	kernelemu/time/timer-queue.h \
+	kernelemu/trace-struct.c \
+	kernelemu/trace-struct.h \
 	kernelemu/trace.c \
 	kernelemu/trace.h \
 	kernelemu/util/cpuset.c \

@@ -14,8 +14,10 @@
 #include <sys/time.h>
 #if defined(__x86_64__)
 #  include <asm/prctl.h>
+#  define BITS_WITHOUT_ARCH_PRCTL 0
 #else
 #  define ARCH_SET_FS 0x1002 /* in the row of a call that x86 alone has */
+#  define BITS_WITHOUT_ARCH_PRCTL UINT64_MAX
 #endif
 
 #include "kernel.h"
@@ -131,6 +133,15 @@ const char *syscall_arg_to_string(SyscallArg arg) {
                 [ARG_ID] = "id",
                 [ARG_CLOCK] = "clock",
                 [ARG_CMD] = "command",
+                [ARG_IN_CPUS] = "in cpus",
+                [ARG_OUT_CPUS] = "out cpus",
+                [ARG_OUT_UTSNAME] = "out utsname",
+                [ARG_OUT_SYSINFO] = "out sysinfo",
+                [ARG_IN_ITIMERSPEC] = "in itimerspec",
+                [ARG_OUT_ITIMERSPEC] = "out itimerspec",
+                [ARG_IN_ITIMERVAL] = "in itimerval",
+                [ARG_OUT_ITIMERVAL] = "out itimerval",
+                [ARG_IN_SIGEVENT] = "in sigevent",
         };
 
         return arg < _SYSCALL_ARG_MAX ? names[arg] : NULL;
@@ -144,7 +155,9 @@ bool syscall_row_is_ours(const SyscallRow *row, uint32_t features) {
         case SYSCALL_MEDIATED:
                 return features & (1U << row->feature);
         case SYSCALL_NATIVE:
-                return row->n_when > 0;
+                /* HAS() no bits never holds: so a row says that it is native on this architecture. */
+                return row->n_when > 0 && !(row->n_when == 1 && row->when[0].test == TEST_HAS &&
+                                            row->when[0].value == 0);
         case SYSCALL_DENIED:
         case _SYSCALL_CLASS_MAX:
                 break;

@@ -75,6 +75,17 @@ typedef enum SyscallArg {
         ARG_ID,     /* uid or gid */
         ARG_CLOCK,  /* clockid_t */
         ARG_CMD,    /* a selector: fcntl, ioctl, prctl, futex */
+        /* Addresses of structures that traces show: trace-struct.c has their fields. IN: the kernel reads it, OUT: it
+         * writes it. */
+        ARG_IN_CPUS, /* a set of CPUs, its size is the argument before */
+        ARG_OUT_CPUS,
+        ARG_OUT_UTSNAME,
+        ARG_OUT_SYSINFO,
+        ARG_IN_ITIMERSPEC,
+        ARG_OUT_ITIMERSPEC,
+        ARG_IN_ITIMERVAL,
+        ARG_OUT_ITIMERVAL,
+        ARG_IN_SIGEVENT,
         _SYSCALL_ARG_MAX,
 } SyscallArg;
 

@@ -11,6 +11,7 @@
 
 #include "kernel.h"
 #include "trace.h"
+#include "trace-struct.h"
 #include "util/macros.h"
 
 #define GUEST_PAGE 4096U /* the smallest there is: memory is mapped in pieces of this or more */
@@ -102,8 +103,7 @@ int trace_filter_parse(const char *text, TraceFilter *ret, const char **ret_word
 
 /* ---- arguments ---- */
 
-/* Bytes as a string of C: "a\n\377". Room for four characters a byte, quotes and dots is the caller's to have. */
-static void quote(char *to, const uint8_t *bytes, size_t n, bool cut) {
+void trace_quote(char *to, const uint8_t *bytes, size_t n, bool cut) {
         static const char letters[] = "abtnvfr"; /* \a is 7 */
 
         *to++ = '"';
@@ -157,7 +157,7 @@ static void format_string(Kernel *kernel, const Call *call, GuestAddr address, s
         if (n < 0)
                 format_address(to, address);
         else
-                quote(to, buffer, MIN2((size_t) n, max), (size_t) n > max);
+                trace_quote(to, buffer, MIN2((size_t) n, max), (size_t) n > max);
 }
 
 /* A buffer, if it holds text: other contents only the family of the call could tell. */
@@ -172,10 +172,10 @@ static void format_buffer(Kernel *kernel, const Call *call, GuestAddr address, u
         for (size_t i = 0; i < n; i++)
                 if ((buffer[i] < 0x20 && buffer[i] != '\n' && buffer[i] != '\t') || buffer[i] > 0x7e)
                         return;
-        quote(to, buffer, n, size > n);
+        trace_quote(to, buffer, n, size > n);
 }
 
-static void format_signal(int32_t number, char *to) {
+void trace_format_signal(int32_t number, char *to) {
         const char *name = number > 0 && number < 32 ? sigabbrev_np(number) : NULL;
 
         if (name)
@@ -207,6 +207,30 @@ static void format_clock(int32_t number, char *to) {
                 (void) snprintf(to, TRACE_ARGUMENT_MAX, "%" PRId32, number);
 }
 
+static void format_struct(Kernel *kernel, const Call *call, SyscallArg kind, GuestAddr address, Verdict verdict,
+                          char *to) {
+        uint8_t bytes[TRACE_STRUCT_SIZE_MAX];
+
+        format_address(to, address);
+        if (address == 0 || (trace_struct_is_output(kind) && verdict.kind != VERDICT_VALUE) ||
+            kernel->host->ops->memory_read(kernel->host, call, address, bytes, trace_struct_size(kind)) < 0)
+                return;
+        trace_struct_format(kind, bytes, to, TRACE_ARGUMENT_MAX);
+}
+
+/* The result of a call that writes a set is its size. */
+static void format_cpus(Kernel *kernel, const Call *call, unsigned i, bool output, Verdict verdict, char *to) {
+        uint64_t size = i > 0 ? call->args[i - 1] : 0;
+        CpuSet set;
+
+        format_address(to, call->args[i]);
+        if (output)
+                size = verdict.kind == VERDICT_VALUE && verdict.value > 0 ? (uint64_t) verdict.value : 0;
+        size = MIN2(size, (uint64_t) sizeof(set));
+        if (size > 0 && kernel->host->ops->memory_read(kernel->host, call, call->args[i], &set, size) >= 0)
+                trace_cpus_format(&set, size, to, TRACE_ARGUMENT_MAX);
+}
+
 static void format_argument(Kernel *kernel, const Call *call, const SyscallRow *row, unsigned i, Verdict verdict,
                             char *to) {
         bool sized = i + 1 < row->n_args && row->args[i + 1] == ARG_SIZE;
@@ -229,12 +253,25 @@ static void format_argument(Kernel *kernel, const Call *call, const SyscallRow *
                               verdict.kind == VERDICT_VALUE && verdict.value > 0 ?
                                       MIN2(size, (uint64_t) verdict.value) : 0, to);
                 return;
+        case ARG_IN_CPUS:
+        case ARG_OUT_CPUS:
+                format_cpus(kernel, call, i, row->args[i] == ARG_OUT_CPUS, verdict, to);
+                return;
+        case ARG_OUT_UTSNAME:
+        case ARG_OUT_SYSINFO:
+        case ARG_IN_ITIMERSPEC:
+        case ARG_OUT_ITIMERSPEC:
+        case ARG_IN_ITIMERVAL:
+        case ARG_OUT_ITIMERVAL:
+        case ARG_IN_SIGEVENT:
+                format_struct(kernel, call, row->args[i], value, verdict, to);
+                return;
         case ARG_INOUT:
         case ARG_ADDR:
                 format_address(to, value);
                 return;
         case ARG_SIGNAL:
-                format_signal((int32_t) value, to);
+                trace_format_signal((int32_t) value, to);
                 return;
         case ARG_CLOCK:
                 format_clock((int32_t) value, to);

@@ -36,6 +36,11 @@ typedef struct TraceArguments {
         char text[SYSCALL_ARGS_MAX][TRACE_ARGUMENT_MAX];
 } TraceArguments;
 
+/* Bytes as a string of C: "a\n\377". Room for four characters a byte, quotes and dots is the caller's to have. */
+void trace_quote(char *to, const uint8_t *bytes, size_t n, bool cut);
+/* "SIGKILL", "SIGRT_2" or the number; to has room for TRACE_ARGUMENT_MAX. */
+void trace_format_signal(int32_t number, char *to);
+
 /* Writes the arguments down. Strings and buffers are read from the caller's memory, so it must still wait: after the
  * handler has come to its verdict, before the answer. What cannot be read shows as its address. */
 void trace_read_arguments(Kernel *kernel, const Call *call, Verdict verdict, TraceArguments *ret);

@@ -71,9 +71,7 @@ lint_tests = \
 	tests/lint/table.sh
 
 
-
-
-check_PROGRAMS += $(sys_tests)
+check_SCRIPTS += $(sys_tests)
 TESTS += $(live_tests) $(bus_tests) $(sys_tests) $(lint_tests)
 
 EXTRA_DIST += \
@@ -81,6 +79,7 @@ EXTRA_DIST += \
 	$(bus_tests) \
 	$(lint_tests) \
 	tests/.shellcheckrc \
+	tests/lib/lint.sh \
 	tests/lib/run-test \
 	tests/lib/tap.sh \
 	tests/sys/run
@@ -95,116 +94,11 @@ AM_TESTS_ENVIRONMENT = \
 	SENTRYD_BUILD='$(abs_top_builddir)'; export SENTRYD_BUILD; \
 	SENTRYCTL='$(abs_top_builddir)/sentryctl'; export SENTRYCTL;
 
-# AM_CPPFLAGS, AM_CFLAGS and AM_LDFLAGS bring the sanitizers and -include config.h: each program has flags of its own.
-sys_cppflags = -D_GNU_SOURCE -I$(top_srcdir)/tests/lib
-sys_cflags = -std=gnu17 $(WARN_CFLAGS) -pthread
-sys_ldflags = -pthread
-
-tests_sys_affinity_SOURCES = tests/sys/affinity.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_affinity_CPPFLAGS = $(sys_cppflags)
-tests_sys_affinity_CFLAGS = $(sys_cflags)
-tests_sys_affinity_LDFLAGS = $(sys_ldflags)
-tests_sys_clone_SOURCES = tests/sys/clone.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_clone_CPPFLAGS = $(sys_cppflags)
-tests_sys_clone_CFLAGS = $(sys_cflags)
-tests_sys_clone_LDFLAGS = $(sys_ldflags)
-tests_sys_creds_SOURCES = tests/sys/creds.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_creds_CPPFLAGS = $(sys_cppflags)
-tests_sys_creds_CFLAGS = $(sys_cflags)
-tests_sys_creds_LDFLAGS = $(sys_ldflags)
-tests_sys_exec_SOURCES = tests/sys/exec.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_exec_CPPFLAGS = $(sys_cppflags)
-tests_sys_exec_CFLAGS = $(sys_cflags)
-tests_sys_exec_LDFLAGS = $(sys_ldflags)
-tests_sys_foreign_SOURCES = tests/sys/foreign.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_foreign_CPPFLAGS = $(sys_cppflags)
-tests_sys_foreign_CFLAGS = $(sys_cflags)
-tests_sys_foreign_LDFLAGS = $(sys_ldflags)
-tests_sys_kill_SOURCES = tests/sys/kill.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_kill_CPPFLAGS = $(sys_cppflags)
-tests_sys_kill_CFLAGS = $(sys_cflags)
-tests_sys_kill_LDFLAGS = $(sys_ldflags)
-tests_sys_prctl_ptracer_SOURCES = tests/sys/prctl-ptracer.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_prctl_ptracer_CPPFLAGS = $(sys_cppflags)
-tests_sys_prctl_ptracer_CFLAGS = $(sys_cflags)
-tests_sys_prctl_ptracer_LDFLAGS = $(sys_ldflags)
-tests_sys_ptrace_scope_SOURCES = tests/sys/ptrace-scope.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_ptrace_scope_CPPFLAGS = $(sys_cppflags)
-tests_sys_ptrace_scope_CFLAGS = $(sys_cflags)
-tests_sys_ptrace_scope_LDFLAGS = $(sys_ldflags)
-tests_sys_memory_SOURCES = tests/sys/memory.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_memory_CPPFLAGS = $(sys_cppflags)
-tests_sys_memory_CFLAGS = $(sys_cflags)
-tests_sys_memory_LDFLAGS = $(sys_ldflags)
-tests_sys_personality_SOURCES = tests/sys/personality.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_personality_CPPFLAGS = $(sys_cppflags)
-tests_sys_personality_CFLAGS = $(sys_cflags)
-tests_sys_personality_LDFLAGS = $(sys_ldflags)
-tests_sys_procs_SOURCES = tests/sys/procs.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_procs_CPPFLAGS = $(sys_cppflags)
-tests_sys_procs_CFLAGS = $(sys_cflags)
-tests_sys_procs_LDFLAGS = $(sys_ldflags)
-tests_sys_reboot_SOURCES = tests/sys/reboot.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_reboot_CPPFLAGS = $(sys_cppflags)
-tests_sys_reboot_CFLAGS = $(sys_cflags)
-tests_sys_reboot_LDFLAGS = $(sys_ldflags)
-tests_sys_refused_SOURCES = tests/sys/refused.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_refused_CPPFLAGS = $(sys_cppflags)
-tests_sys_refused_CFLAGS = $(sys_cflags)
-tests_sys_refused_LDFLAGS = $(sys_ldflags)
-tests_sys_setdomainname_SOURCES = tests/sys/setdomainname.c tests/lib/tap.h tests/sys/sys.h tests/sys/uts.h
-tests_sys_setdomainname_CPPFLAGS = $(sys_cppflags)
-tests_sys_setdomainname_CFLAGS = $(sys_cflags)
-tests_sys_setdomainname_LDFLAGS = $(sys_ldflags)
-tests_sys_sethostname_SOURCES = tests/sys/sethostname.c tests/lib/tap.h tests/sys/sys.h tests/sys/uts.h
-tests_sys_sethostname_CPPFLAGS = $(sys_cppflags)
-tests_sys_sethostname_CFLAGS = $(sys_cflags)
-tests_sys_sethostname_LDFLAGS = $(sys_ldflags)
-tests_sys_signals_SOURCES = tests/sys/signals.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_signals_CPPFLAGS = $(sys_cppflags)
-tests_sys_signals_CFLAGS = $(sys_cflags)
-tests_sys_signals_LDFLAGS = $(sys_ldflags)
-tests_sys_sysinfo_SOURCES = tests/sys/sysinfo.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_sysinfo_CPPFLAGS = $(sys_cppflags)
-tests_sys_sysinfo_CFLAGS = $(sys_cflags)
-tests_sys_sysinfo_LDFLAGS = $(sys_ldflags)
-tests_sys_syslog_SOURCES = tests/sys/syslog.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_syslog_CPPFLAGS = $(sys_cppflags)
-tests_sys_syslog_CFLAGS = $(sys_cflags)
-tests_sys_syslog_LDFLAGS = $(sys_ldflags)
-tests_sys_time_SOURCES = tests/sys/time.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_time_CPPFLAGS = $(sys_cppflags)
-tests_sys_time_CFLAGS = $(sys_cflags)
-tests_sys_time_LDFLAGS = $(sys_ldflags)
-tests_sys_tty_SOURCES = tests/sys/tty.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_tty_CPPFLAGS = $(sys_cppflags)
-tests_sys_tty_CFLAGS = $(sys_cflags)
-tests_sys_tty_LDFLAGS = $(sys_ldflags)
-tests_sys_uname_SOURCES = tests/sys/uname.c tests/lib/tap.h tests/sys/sys.h
-tests_sys_uname_CPPFLAGS = $(sys_cppflags)
-tests_sys_uname_CFLAGS = $(sys_cflags)
-tests_sys_uname_LDFLAGS = $(sys_ldflags)
-tests_sys_clocks_SOURCES = tests/sys/clocks.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
-tests_sys_clocks_CPPFLAGS = $(sys_cppflags)
-tests_sys_clocks_CFLAGS = $(sys_cflags)
-tests_sys_clocks_LDFLAGS = $(sys_ldflags)
-tests_sys_itimer_SOURCES = tests/sys/itimer.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
-tests_sys_itimer_CPPFLAGS = $(sys_cppflags)
-tests_sys_itimer_CFLAGS = $(sys_cflags)
-tests_sys_itimer_LDFLAGS = $(sys_ldflags)
-tests_sys_posix_timer_SOURCES = tests/sys/posix-timer.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
-tests_sys_posix_timer_CPPFLAGS = $(sys_cppflags)
-tests_sys_posix_timer_CFLAGS = $(sys_cflags)
-tests_sys_posix_timer_LDFLAGS = $(sys_ldflags)
-tests_sys_settime_SOURCES = tests/sys/settime.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
-tests_sys_settime_CPPFLAGS = $(sys_cppflags)
-tests_sys_settime_CFLAGS = $(sys_cflags)
-tests_sys_settime_LDFLAGS = $(sys_ldflags)
-tests_sys_timer_overrun_SOURCES = tests/sys/timer-overrun.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
-tests_sys_timer_overrun_CPPFLAGS = $(sys_cppflags)
-tests_sys_timer_overrun_CFLAGS = $(sys_cflags)
-tests_sys_timer_overrun_LDFLAGS = $(sys_ldflags)
-tests_sys_timerfd_SOURCES = tests/sys/timerfd.c tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h
-tests_sys_timerfd_CPPFLAGS = $(sys_cppflags)
-tests_sys_timerfd_CFLAGS = $(sys_cflags)
-tests_sys_timerfd_LDFLAGS = $(sys_ldflags)
+# AM_CPPFLAGS, AM_CFLAGS and AM_LDFLAGS bring the sanitizers and -include config.h, so these programs have a rule of their
+# own: their names above are all that make has to be told.
+sys_headers = tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h tests/sys/uts.h
+EXTRA_DIST += $(sys_tests:=.c) $(sys_headers)
+CLEANFILES += $(sys_tests)
+$(sys_tests): %: %.c $(sys_headers)
+	$(AM_V_CC)$(MKDIR_P) $(@D) && $(CC) -D_GNU_SOURCE -I$(top_srcdir)/tests/lib $(CPPFLAGS) \
+		-std=gnu17 $(WARN_CFLAGS) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $<

@@ -105,7 +105,7 @@ _sentryctl() {
                                 top) words='--batch --count= --interval=' ;;
                                 kill) words='--status= --wait' ;;
                                 signal) words='--whom= --id= --value=' ;;
-                                trace) words='--expression= --times' ;;
+                                trace) words='--container= --expression= --times' ;;
                                 syscalls) words='--sandbox= --class= --stats' ;;
                         esac
                         words="$words $common"

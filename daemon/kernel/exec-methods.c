@@ -14,7 +14,7 @@ typedef struct ExecOptions {
 } ExecOptions;
 
 /* Ids are for people and scripts: what a sandbox may be called is good enough for them, too. */
-static bool id_is_valid(const char *id) {
+bool kernel_id_is_valid(const char *id) {
         size_t n = strlen(id);
 
         return n <= LAUNCH_ID_MAX && n > 0 && id[0] != '.' && id[0] != '-' &&
@@ -28,7 +28,7 @@ static int read_id(sd_bus_message *m, const char *key, const char **ret, sd_bus_
         r = sd_bus_message_read(m, "v", "s", &id);
         if (r < 0)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Option \"%s\" of Exec is a string.", key);
-        if (*id && !id_is_valid(id))
+        if (*id && !kernel_id_is_valid(id))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                          "\"%s\" is no %s id: 1 to %u letters, digits, '.', '_' and '-', not starting "
                                          "with '.' or '-'.", id, key, LAUNCH_ID_MAX);

@@ -249,15 +249,13 @@ static const HostOps host_seccomp_ops = {
         .task_set_affinity = task_set_affinity,
         .task_scan = host_task_scan,
         .task_read = host_task_read,
+        .task_arguments = host_task_arguments,
         .task_threads = host_task_threads,
         .task_of = host_task_of,
         .task_watch = host_task_watch,
         .task_unwatch = host_task_unwatch,
         .task_poll = host_task_poll,
         .birth_mark = host_birth_mark,
-        .image_of = host_image_of,
-        .image_is = host_image_is,
-        .image_moved = host_image_moved,
         .task_info = host_task_info,
         .task_for_each = host_task_for_each,
         .task_signal = host_task_signal,
@@ -315,6 +313,8 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]) {
                 r = inode_of(fds[LAUNCH_FD_UTS_NS], &host->uts_ns);
         if (r >= 0 && !host->sentry->profile->pid_host)
                 r = inode_of(fds[LAUNCH_FD_PID_NS], &host->pid_ns);
+        if (r >= 0 && host->pid_ns != 0)
+                r = proc_read_level(init_pid, &host->pid_level);
         if (r < 0)
                 return r;
 

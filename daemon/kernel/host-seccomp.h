@@ -37,6 +37,7 @@ typedef struct HostSeccomp {
         PidMap pid_map;          /* owned by host-tasks.c */
         ProcIdMaps id_maps;      /* of the sandbox's user namespace, once they were read */
         uint64_t user_ns;        /* inode of the sandbox's user namespace: who is in it is ours */
+        unsigned pid_level;      /* how many PID namespaces below ours that of the sandbox is */
         uint64_t pid_ns;         /* inode of its PID namespace; 0 when it uses the host's */
         uint64_t uts_ns;         /* inode of its UTS namespace. No task can be in another while unshare(2),
                                   * setns(2) and clone(2) with namespace flags are refused */

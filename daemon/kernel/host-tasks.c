@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 
+#include "arguments.h"
 #include "host-tasks.h"
 #include "proc-task.h"
 #include "sentry.h"
@@ -21,8 +20,6 @@
 #define NS_GET_TGID_IN_PIDNS _IOR(0xb7, 0x9, int)
 #endif
 #define NS_GET_PARENT_NS _IO(0xb7, 0x2)
-
-#define AUXV_MAX 64U /* entries that are looked at */
 
 static HostSeccomp *from_host(Host *host) {
         return (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
@@ -53,10 +50,11 @@ static int compare_pairs(const void *a, const void *b) {
 }
 
 static int map_one(pid_t host_pid, void *userdata) {
-        PidMap *map = userdata;
+        HostSeccomp *h = userdata;
+        PidMap *map = &h->pid_map;
         pid_t id;
 
-        if (map->n >= TASKS_MAX || proc_read_ids(host_pid, NULL, &id) < 0)
+        if (map->n >= TASKS_MAX || proc_read_ids(host_pid, h->pid_level, NULL, &id) < 0)
                 return 0;
         if (map->n == map->n_allocated) {
                 size_t want = map->n_allocated == 0 ? 64 : map->n_allocated * 2;
@@ -75,7 +73,7 @@ static int map_one(pid_t host_pid, void *userdata) {
 static void map_fill(HostSeccomp *h) {
         h->pid_map.n = 0;
         h->pid_map.stale = false;
-        (void) tasks_for_each(h, map_one, &h->pid_map);
+        (void) tasks_for_each(h, map_one, h);
         if (h->pid_map.n > 0)
                 qsort(h->pid_map.pairs, h->pid_map.n, sizeof(PidPair), compare_pairs);
 }
@@ -93,7 +91,7 @@ static HostTid mapped_id(HostSeccomp *h, GuestPid id) {
                 else if (h->pid_map.n > 0)
                         found = bsearch(&key, h->pid_map.pairs, h->pid_map.n, sizeof(PidPair), compare_pairs);
                 if (found && host_seccomp_owns(h, found->host_id) &&
-                    proc_read_ids(found->host_id, NULL, &now) >= 0 && now == id)
+                    proc_read_ids(found->host_id, h->pid_level, NULL, &now) >= 0 && now == id)
                         return found->host_id;
                 h->pid_map.last = (PidPair) {};
                 if (!h->pid_map.stale)
@@ -178,17 +176,16 @@ int host_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *ret) {
         }
         if (parts & HOST_TASK_STATUS)
                 r = proc_read_status(h->proc_fd, pid, id_maps(h, pid), &task);
-        if (r >= 0 && (parts & HOST_TASK_ARGV))
-                r = proc_read_argv(h->proc_fd, pid, &task.argv, &task.argv_size);
         if (r >= 0 && (parts & HOST_TASK_EXE))
                 r = proc_read_exe(h->proc_fd, pid, &task.exe);
-        if (r == -ENOMEM) {
-                free(task.argv);
-                free(task.exe);
+        if (r == -ENOMEM)
                 return r;
-        }
         *ret = task;
         return 0;
+}
+
+void host_task_arguments(Host *host, HostArguments *of, size_t n) {
+        arguments_read(from_host(host)->proc_fd, of, n);
 }
 
 typedef struct Threads {
@@ -207,7 +204,7 @@ static int read_thread(pid_t tid, void *userdata) {
                 return 0;
         if (threads->host->pid_map.needed) {
                 task.host_id = tid;
-                if (proc_read_ids(tid, NULL, &task.id) < 0)
+                if (proc_read_ids(tid, threads->host->pid_level, NULL, &task.id) < 0)
                         return 0;
         } else
                 task.host_id = host_id_of(threads->host, tid);
@@ -254,8 +251,8 @@ int host_task_of(Host *host, HostTid tid, HostCaller *ret) {
                 h->pid_map.needed = pid < 0 && errno == ENOTTY;
         }
         if (h->pid_map.needed) {
-                if (proc_read_ids(tid, &host_pid, NULL) < 0 || proc_read_ids(host_pid, NULL, &pid) < 0 ||
-                    !host_seccomp_owns(h, host_pid))
+                if (proc_read_ids(tid, 0, &host_pid, NULL) < 0 ||
+                    proc_read_ids(host_pid, h->pid_level, NULL, &pid) < 0 || !host_seccomp_owns(h, host_pid))
                         return -ESRCH;
                 if (pid_host(h))
                         pid = host_pid;
@@ -298,63 +295,4 @@ int host_birth_mark(Host *host, uint64_t *ret) {
                 return -EIO;
         *ret = strtoull(last + 1, NULL, 10);
         return 0;
-}
-
-/* Where the random bytes of the caller's image lie: in its auxiliary vector, of the caller's word size, which is ours
- * (calls of a foreign ABI are not answered). */
-static int random_address(HostTid tid, GuestAddr *ret) {
-        _cleanup_close_ int fd = -EBADF;
-        unsigned long auxv[AUXV_MAX][2];
-        char path[64];
-        ssize_t n;
-
-        (void) snprintf(path, sizeof(path), "/proc/%" PRId32 "/auxv", tid);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        n = read(fd, auxv, sizeof(auxv));
-        if (n < 0)
-                return -errno;
-        for (size_t i = 0; (i + 1) * sizeof(auxv[0]) <= (size_t) n; i++)
-                if (auxv[i][0] == AT_RANDOM) {
-                        *ret = auxv[i][1];
-                        return 0;
-                }
-        return -ENOENT;
-}
-
-static int read_random(HostTid tid, GuestAddr address, uint8_t ret[static 16]) {
-        struct iovec local = { .iov_base = ret, .iov_len = 16 };
-        struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = 16 };
-
-        return process_vm_readv(tid, &local, 1, &remote, 1, 0) == 16 ? 0 : -EFAULT;
-}
-
-int host_image_of(Host *host, const Call *call, HostImage *ret) {
-        HostImage image = {};
-        int r;
-
-        r = random_address(call->tid, &image.address);
-        if (r >= 0)
-                r = read_random(call->tid, image.address, image.random);
-        if (!notifier_call_is_valid(&from_host(host)->sentry->notifier, call))
-                return -ESRCH;
-        if (r < 0)
-                return host_error_to_guest(r);
-        *ret = image;
-        return 0;
-}
-
-bool host_image_moved(Host *host, HostTid host_pid, const HostImage *image) {
-        GuestAddr address;
-
-        (void) host;
-        return image->address != 0 && random_address(host_pid, &address) >= 0 && address != image->address;
-}
-
-bool host_image_is(Host *host, const Call *call, const HostImage *image) {
-        uint8_t bytes[sizeof(image->random)];
-
-        (void) host;
-        return read_random(call->tid, image->address, bytes) >= 0 && memcmp(bytes, image->random, sizeof(bytes)) == 0;
 }

@@ -7,12 +7,10 @@
 
 int host_task_scan(Host *host, int (*function)(GuestPid pid, void *userdata), void *userdata);
 int host_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *ret);
+void host_task_arguments(Host *host, HostArguments *of, size_t n);
 int host_task_threads(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata), void *userdata);
 int host_task_of(Host *host, HostTid tid, HostCaller *ret);
 int host_task_watch(Host *host, HostTid host_pid);
 void host_task_unwatch(Host *host, int handle);
 void host_task_poll(Host *host);
 int host_birth_mark(Host *host, uint64_t *ret);
-int host_image_of(Host *host, const Call *call, HostImage *ret);
-bool host_image_moved(Host *host, HostTid host_pid, const HostImage *image);
-bool host_image_is(Host *host, const Call *call, const HostImage *image);

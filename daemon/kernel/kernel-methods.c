@@ -75,54 +75,54 @@ int kernel_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(m, NULL);
 }
 
-int kernel_method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+int kernel_reply_array(sd_bus_message *m, const char *contents, int (*fill)(sd_bus_message *reply, void *userdata),
+                       void *userdata) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
-        Sentry *sentry = userdata;
-        const LogEntry *entry;
         int r;
 
         r = sd_bus_message_new_method_return(m, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(ttus)");
-        if (r < 0)
-                return r;
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, contents);
+        if (r >= 0)
+                r = fill(reply, userdata);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+static int fill_log(sd_bus_message *reply, void *userdata) {
+        const Sentry *sentry = userdata;
+        const LogEntry *entry;
+        int r = 0;
+
         TAILQ_FOREACH(entry, &sentry->kernel->log.entries, link) {
                 r = sd_bus_message_append(reply, "(ttus)", entry->sequence, entry->usec, entry->level,
                                           entry->text);
                 if (r < 0)
-                        return r;
+                        break;
         }
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        return sd_bus_send(NULL, reply, NULL);
+        return r;
+}
+
+int kernel_method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return kernel_reply_array(m, "(ttus)", fill_log, userdata);
+}
+
+static int fill_syscalls(sd_bus_message *reply, void *userdata) {
+        const Sentry *sentry = userdata;
+        int r = 0;
+
+        for (int id = 0; r >= 0 && id < _SYSCALL_ID_MAX; id++) {
+                const SyscallStatistics *s = &sentry->kernel->statistics[id];
+
+                if (s->n_calls > 0)
+                        r = sd_bus_message_append(reply, "(stt)", syscall_table[id].name, s->n_calls, s->total_ns);
+        }
+        return r;
 }
 
 int kernel_method_get_syscalls(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_bus_message_ sd_bus_message *reply = NULL;
-        Sentry *sentry = userdata;
-        int r;
-
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(stt)");
-        if (r < 0)
-                return r;
-        for (int id = 0; id < _SYSCALL_ID_MAX; id++) {
-                const SyscallStatistics *s = &sentry->kernel->statistics[id];
-
-                if (s->n_calls == 0)
-                        continue;
-                r = sd_bus_message_append(reply, "(stt)", syscall_table[id].name, s->n_calls, s->total_ns);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        return sd_bus_send(NULL, reply, NULL);
+        return kernel_reply_array(m, "(stt)", fill_syscalls, userdata);
 }
 
 static int append_statistics(sd_bus_message *reply, const char *name, const SyscallStatistics *s) {
@@ -141,28 +141,18 @@ static int append_statistics(sd_bus_message *reply, const char *name, const Sysc
         return sd_bus_message_close_container(reply);
 }
 
-int kernel_method_get_syscall_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_bus_message_ sd_bus_message *reply = NULL;
-        Sentry *sentry = userdata;
-        int r;
+static int fill_statistics(sd_bus_message *reply, void *userdata) {
+        const Sentry *sentry = userdata;
+        int r = 0;
 
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "(stttat)");
-        if (r < 0)
-                return r;
-        for (int id = 0; id < _SYSCALL_ID_MAX; id++) {
-                if (sentry->kernel->statistics[id].n_calls == 0)
-                        continue;
-                r = append_statistics(reply, syscall_table[id].name, &sentry->kernel->statistics[id]);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        return sd_bus_send(NULL, reply, NULL);
+        for (int id = 0; r >= 0 && id < _SYSCALL_ID_MAX; id++)
+                if (sentry->kernel->statistics[id].n_calls > 0)
+                        r = append_statistics(reply, syscall_table[id].name, &sentry->kernel->statistics[id]);
+        return r;
+}
+
+int kernel_method_get_syscall_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return kernel_reply_array(m, "(stttat)", fill_statistics, userdata);
 }
 
 /* Resident memory of this process in bytes; 0 when it cannot be told. */

@@ -9,6 +9,8 @@
 int kernel_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* Whether a text may be the id of a container. */
+bool kernel_id_is_valid(const char *id);
 int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_start(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_signal(sd_bus_message *m, void *userdata, sd_bus_error *error);
@@ -21,6 +23,9 @@ int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error
 /* timer-methods.c */
 int kernel_method_list_timers(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_clocks(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* Answers a method with an array of what fill appends. */
+int kernel_reply_array(sd_bus_message *m, const char *contents, int (*fill)(sd_bus_message *reply, void *userdata),
+                       void *userdata);
 /* tracer-methods.c */
 int kernel_method_trace(sd_bus_message *m, void *userdata, sd_bus_error *error);
 

@@ -2,6 +2,8 @@
 
 pkglibexec_PROGRAMS += sentry-kernel
 sentry_kernel_SOURCES = \
+	daemon/kernel/arguments.c \
+	daemon/kernel/arguments.h \
 	daemon/kernel/cgroup.c \
 	daemon/kernel/cgroup.h \
 	daemon/kernel/confine.c \

@@ -3,10 +3,12 @@
 /* sentry-kernel(8): started by sentryd, one for each sandbox. */
 
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "confine.h"
 #include "log.h"
 #include "profile.h"
@@ -81,9 +83,11 @@ int main(int argc, char *argv[]) {
                 return EXIT_FAILURE;
         }
 
+        /* Threads take turns, so they do well with one heap: one each would be memory in every sandbox. */
+        (void) mallopt(M_ARENA_MAX, 1);
         r = watchdog_run(sentry);
         sentry_goodbye(sentry, r);
-        if (watchdog_has_stuck())
+        if (watchdog_has_stuck() || arguments_has_stuck())
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

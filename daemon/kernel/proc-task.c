@@ -11,7 +11,6 @@
 #include "proc-task.h"
 #include "util.h"
 
-#define ARGV_TEXT_MAX (128U * 1024U)
 #define FIELDS_MAX 52U   /* of /proc/PID/stat, counted from 1 as proc_pid_stat(5) does */
 
 static void closedirp(DIR **dir) {
@@ -103,6 +102,13 @@ static int parse_stat(char *text, HostTask *task) {
         task->children_usec = (uint64_t) (fields[16] + fields[17]) * tick_usec;
         task->n_threads = (uint32_t) fields[20];
         task->start_usec = (uint64_t) fields[22] * tick_usec;
+        /* 0 of a process without memory, 1 of one whose memory is not for us to read. */
+        if (fields[28] != 0 && fields[28] != 1)
+                task->image = (HostImage) {
+                        .stack = (GuestAddr) fields[28],
+                        .heap = (GuestAddr) fields[47],
+                        .arguments = (GuestAddr) fields[48],
+                };
         if (task->state == 'Z' && n > FIELDS_MAX)
                 task->wait_status = (int) fields[FIELDS_MAX];
         return 0;
@@ -195,15 +201,14 @@ int proc_read_status(int proc_fd, pid_t pid, const ProcIdMaps *maps, HostTask *t
         return 0;
 }
 
-int proc_read_argv(int proc_fd, pid_t pid, char **ret, size_t *ret_size) {
-        static char buffer[ARGV_TEXT_MAX + 1];
+int proc_read_argv(int proc_fd, pid_t pid, char buffer[static PROC_ARGV_MAX], char **ret, size_t *ret_size) {
         char path[64], *copy;
         ssize_t n;
 
         *ret = NULL;
         *ret_size = 0;
         (void) snprintf(path, sizeof(path), "%d/cmdline", (int) pid);
-        n = read_at(proc_fd, path, buffer, sizeof(buffer));
+        n = read_at(proc_fd, path, buffer, PROC_ARGV_MAX);
         if (n <= 0)
                 return (int) n;
         copy = malloc((size_t) n + 1);
@@ -250,21 +255,59 @@ void proc_read_id_maps(int proc_fd, pid_t pid, ProcIdMaps *ret) {
                 read_ranges(proc_fd, pid, "gid_map", ret->gids);
 }
 
-int proc_read_ids(pid_t host_tid, pid_t *ret_process, pid_t *ret_innermost) {
-        _cleanup_free_ char *buffer = NULL;
-        const char *text;
+/* The word of a line, counted from 0, as a number. */
+static pid_t number_at(const char *line, unsigned index) {
+        long number = 0;
+
+        for (unsigned i = 0; i <= index; i++) {
+                char *end;
+
+                line += strspn(line, "\t ");
+                number = strtol(line, &end, 10);
+                if (end == line)
+                        return 0;
+                line = end;
+        }
+        return (pid_t) number;
+}
+
+static int read_own_status(pid_t host_tid, char **ret) {
         char path[64];
-        int r;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/status", (int) host_tid);
-        r = read_full_file(path, 65536, &buffer, NULL);
+        return read_full_file(path, 65536, ret, NULL);
+}
+
+int proc_read_ids(pid_t host_tid, unsigned level, pid_t *ret_process, pid_t *ret_id) {
+        _cleanup_free_ char *buffer = NULL;
+        const char *text;
+        int r;
+
+        r = read_own_status(host_tid, &buffer);
         if (r < 0)
                 return r;
         text = buffer;
         if (ret_process)
                 *ret_process = last_number(line_of(&text, "\nTgid:"));
-        if (ret_innermost)
-                *ret_innermost = last_number(line_of(&text, "\nNSpid:"));
+        if (ret_id)
+                *ret_id = number_at(line_of(&text, "\nNSpid:"), level);
+        return 0;
+}
+
+int proc_read_level(pid_t host_tid, unsigned *ret) {
+        _cleanup_free_ char *buffer = NULL;
+        const char *text;
+        uint32_t n;
+        int r;
+
+        r = read_own_status(host_tid, &buffer);
+        if (r < 0)
+                return r;
+        text = buffer;
+        n = count_words(line_of(&text, "\nNSpid:"));
+        if (n == 0)
+                return -EOPNOTSUPP;
+        *ret = n - 1;
         return 0;
 }
 

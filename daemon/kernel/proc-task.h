@@ -29,14 +29,19 @@ int proc_for_each(int proc_fd, const char *path, int (*function)(pid_t id, void 
 int proc_read_stat(int proc_fd, pid_t pid, pid_t tid, HostTask *task);
 /* HOST_TASK_STATUS, with ids as the maps have them on the inside. */
 int proc_read_status(int proc_fd, pid_t pid, const ProcIdMaps *maps, HostTask *task);
-/* The arguments, cut when they are very long; the caller frees. NULL when there are none. */
-int proc_read_argv(int proc_fd, pid_t pid, char **ret, size_t *ret_size);
+/* The arguments, cut when they are very long, by way of a buffer of the caller's; the caller frees. NULL when there are
+ * none. The guest can make this block: see arguments.h. */
+#define PROC_ARGV_MAX (128U * 1024U + 1)
+int proc_read_argv(int proc_fd, pid_t pid, char buffer[static PROC_ARGV_MAX], char **ret, size_t *ret_size);
 /* The caller frees. */
 int proc_read_exe(int proc_fd, pid_t pid, char **ret);
 void proc_read_id_maps(int proc_fd, pid_t pid, ProcIdMaps *ret);
 
-/* In our own /proc: whose thread it is, and its id in its innermost PID namespace. Either may be NULL. */
-int proc_read_ids(pid_t host_tid, pid_t *ret_process, pid_t *ret_innermost);
+/* In our own /proc: whose thread it is, and its id so many PID namespaces below ours; 0 when it has none there. Either
+ * may be NULL. */
+int proc_read_ids(pid_t host_tid, unsigned level, pid_t *ret_process, pid_t *ret_id);
+/* How many PID namespaces below ours a task is. */
+int proc_read_level(pid_t host_tid, unsigned *ret);
 
 /* The status that wait(2) will give for a zombie, WAIT_STATUS_UNKNOWN when it is none or not to be told. */
 int task_zombie_status(pid_t host_pid);

@@ -83,7 +83,15 @@ static int sorted(const TaskTable *table, ThreadGroup ***ret) {
         return 0;
 }
 
-static int append_listed(sd_bus_message *reply, const ThreadGroup *process, uint64_t boot_usec) {
+typedef struct Reply {
+        sd_bus_message *message;
+        ThreadGroup **tasks;     /* ended by NULL */
+        uint64_t boot_usec;
+        bool details, threads;
+} Reply;
+
+static int append_listed(const Reply *to, const ThreadGroup *process) {
+        sd_bus_message *reply = to->message;
         int r;
 
         r = sd_bus_message_open_container(reply, 'r', "uuuusstas");
@@ -91,31 +99,40 @@ static int append_listed(sd_bus_message *reply, const ThreadGroup *process, uint
                 r = sd_bus_message_append(reply, "uuuusst", (uint32_t) process->pid, parent_of(process),
                                           (uint32_t) process->host_pid, process->n_threads,
                                           (char[]) { process->state, '\0' }, comm_text(process->comm),
-                                          boot_usec + process->start_usec);
+                                          to->boot_usec + process->start_usec);
         if (r >= 0)
                 r = append_argv(reply, process);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-int kernel_method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+/* Looks at all processes and answers with what fill makes of them. */
+static int reply_tasks(sd_bus_message *m, Sentry *sentry, unsigned parts, const char *contents,
+                       int (*fill)(sd_bus_message *reply, void *userdata), Reply *to) {
         _cleanup_free_ ThreadGroup **tasks = NULL;
-        uint64_t boot_usec = boot_realtime_usec();
-        Sentry *sentry = userdata;
         int r;
 
-        r = refresh(sentry, HOST_TASK_STAT | HOST_TASK_ARGV);
+        r = refresh(sentry, parts);
         if (r >= 0)
                 r = sorted(&sentry->kernel->tasks, &tasks);
-        if (r >= 0)
-                r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(uuuusstas)");
-        for (ThreadGroup **p = tasks; r >= 0 && *p; p++)
-                r = append_listed(reply, *p, boot_usec);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        if (r < 0)
+                return r;
+        to->tasks = tasks;
+        to->boot_usec = boot_realtime_usec();
+        return kernel_reply_array(m, contents, fill, to);
+}
+
+static int fill_listed(sd_bus_message *reply, void *userdata) {
+        Reply *to = userdata;
+        int r = 0;
+
+        to->message = reply;
+        for (ThreadGroup **p = to->tasks; r >= 0 && *p; p++)
+                r = append_listed(to, *p);
+        return r;
+}
+
+int kernel_method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return reply_tasks(m, userdata, HOST_TASK_STAT | HOST_TASK_ARGV, "(uuuusstas)", fill_listed, &(Reply) {});
 }
 
 static int append_details(sd_bus_message *reply, const ThreadGroup *process) {
@@ -132,12 +149,6 @@ static int append_details(sd_bus_message *reply, const ThreadGroup *process) {
                                      "PIDNamespaceLevel", "u", (uint32_t) process->ns->level,
                                      "InnerPID", "u", (uint32_t) process->inner_pid);
 }
-
-typedef struct Reply {
-        sd_bus_message *message;
-        uint64_t boot_usec;
-        bool details;
-} Reply;
 
 /* A process, or one thread of it. */
 static int append_task(const Reply *to, ThreadGroup *process, const Task *thread) {
@@ -186,12 +197,19 @@ static int append_threads(const Reply *to, ThreadGroup *process) {
         return r;
 }
 
+static int fill_tasks(sd_bus_message *reply, void *userdata) {
+        Reply *to = userdata;
+        int r = 0;
+
+        to->message = reply;
+        for (ThreadGroup **p = to->tasks; r >= 0 && *p; p++)
+                r = to->threads ? append_threads(to, *p) : append_task(to, *p, NULL);
+        return r;
+}
+
 int kernel_method_get_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_bus_message_ sd_bus_message *reply = NULL;
-        _cleanup_free_ ThreadGroup **tasks = NULL;
-        Reply to = { .boot_usec = boot_realtime_usec() };
-        Sentry *sentry = userdata;
         uint32_t flags;
+        Reply to;
         int r;
 
         r = sd_bus_message_read(m, "u", &flags);
@@ -201,22 +219,10 @@ int kernel_method_get_tasks(sd_bus_message *m, void *userdata, sd_bus_error *err
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                          "The flags of GetTasks() are %#x; 1 (threads) and 2 (details) are known.",
                                          flags);
-        to.details = flags & GET_TASKS_DETAILS;
-
-        r = refresh(sentry, HOST_TASK_STAT | HOST_TASK_ARGV |
-                                    (to.details ? HOST_TASK_STATUS | HOST_TASK_EXE : HOST_TASK_UID));
-        if (r >= 0)
-                r = sorted(&sentry->kernel->tasks, &tasks);
-        if (r >= 0)
-                r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', TASK_STRUCT);
-        to.message = reply;
-        for (ThreadGroup **p = tasks; r >= 0 && *p; p++)
-                r = flags & GET_TASKS_THREADS ? append_threads(&to, *p) : append_task(&to, *p, NULL);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        to = (Reply) { .threads = flags & GET_TASKS_THREADS, .details = flags & GET_TASKS_DETAILS };
+        return reply_tasks(m, userdata, HOST_TASK_STAT | HOST_TASK_ARGV |
+                           (to.details ? HOST_TASK_STATUS | HOST_TASK_EXE : HOST_TASK_UID), TASK_STRUCT, fill_tasks,
+                           &to);
 }
 
 void kernel_dbus_task_event(Sentry *sentry, const KernelEvent *event) {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "proc-task.h"
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
@@ -103,33 +104,6 @@ static int read_stat(int proc_fd, pid_t pid, Stat *ret) {
         return 0;
 }
 
-/* The id of a task in its own, innermost PID namespace. */
-static int read_nspid(pid_t host_tid, pid_t *ret_innermost) {
-        _cleanup_free_ char *text = NULL;
-        char path[64];
-        const char *p;
-        int innermost = 0, r;
-
-        (void) snprintf(path, sizeof(path), "/proc/%d/status", (int) host_tid);
-        r = read_full_file(path, 65536, &text, NULL);
-        if (r < 0)
-                return r;
-        p = strstr(text, "\nNSpid:");
-        if (!p)
-                return -EOPNOTSUPP;
-        for (p += strlen("\nNSpid:"); *p && *p != '\n';) {
-                char *end;
-                long v = strtol(p, &end, 10);
-
-                if (end == p)
-                        break;
-                innermost = (int) v;
-                p = end;
-        }
-        *ret_innermost = innermost;
-        return 0;
-}
-
 int task_for_each_thread(pid_t host_pid, int (*function)(pid_t host_tid, void *userdata), void *userdata) {
         _cleanup_(closedirp) DIR *dir = NULL;
         char path[64];
@@ -148,6 +122,7 @@ int task_for_each_thread(pid_t host_pid, int (*function)(pid_t host_tid, void *u
 }
 
 typedef struct FindTid {
+        unsigned level;
         pid_t wanted;
         pid_t found;
 } FindTid;
@@ -156,7 +131,7 @@ static int match_tid(pid_t host_tid, void *userdata) {
         FindTid *find = userdata;
         pid_t inner;
 
-        if (read_nspid(host_tid, &inner) < 0 || inner != find->wanted)
+        if (proc_read_ids(host_tid, find->level, NULL, &inner) < 0 || inner != find->wanted)
                 return 0;
         find->found = host_tid;
         return 1;
@@ -167,7 +142,7 @@ static int find_tid_in(pid_t host_pid, void *userdata) {
 }
 
 pid_t tasks_find_tid(const HostSeccomp *host, pid_t tid) {
-        FindTid find = { .wanted = tid };
+        FindTid find = { .level = host->pid_level, .wanted = tid };
         int r;
 
         r = tasks_for_each(host, find_tid_in, &find);

@@ -100,33 +100,31 @@ static int append_host_timer(const HostTimer *timer, void *userdata) {
                       notify_name(timer->notify, timer->signo, 0, buffer, sizeof(buffer)));
 }
 
-int kernel_method_list_timers(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_bus_message_ sd_bus_message *reply = NULL;
+static int append_all(sd_bus_message *reply, void *userdata) {
+        Listing listing = { .message = reply };
         Sentry *sentry = userdata;
-        Listing listing = {};
         ThreadGroup *process;
+        int r = 0;
+
+        TAILQ_FOREACH(process, &sentry->kernel->tasks.processes, link) {
+                listing.pid = (uint32_t) process->pid;
+                if (process->timers)
+                        r = append_emulated(&listing, process->timers);
+                if (r >= 0)
+                        r = host_timers_for_each(process->host_pid, &listing.n_looked, append_host_timer, &listing);
+                if (r < 0)
+                        break;
+        }
+        return r;
+}
+
+int kernel_method_list_timers(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sentry *sentry = userdata;
         int r;
 
         (void) error;
         r = task_table_sync(&sentry->kernel->tasks);
-        if (r >= 0 || r == -ESRCH)
-                r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', TIMER_STRUCT);
-        listing.message = reply;
-        if (r >= 0)
-                TAILQ_FOREACH(process, &sentry->kernel->tasks.processes, link) {
-                        listing.pid = (uint32_t) process->pid;
-                        if (process->timers)
-                                r = append_emulated(&listing, process->timers);
-                        if (r >= 0)
-                                r = host_timers_for_each(process->host_pid, &listing.n_looked, append_host_timer, &listing);
-                        if (r < 0)
-                                break;
-                }
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return r < 0 && r != -ESRCH ? r : kernel_reply_array(m, TIMER_STRUCT, append_all, sentry);
 }
 
 int kernel_method_get_clocks(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -9,14 +9,10 @@
 #include "sentry.h"
 #include "util.h"
 
-static int read_filter(sd_bus_message *m, TraceFilter *filter, sd_bus_error *error) {
-        const char *text, *word;
+static int read_syscalls(const char *text, TraceFilter *filter, sd_bus_error *error) {
+        const char *word;
         size_t length;
-        int r;
 
-        r = sd_bus_message_read(m, "v", "s", &text);
-        if (r < 0)
-                return r;
         if (trace_filter_parse(text, filter, &word, &length) < 0)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                          "There is no system call \"%.*s\": option \"syscalls\" is a list of names, "
@@ -25,43 +21,59 @@ static int read_filter(sd_bus_message *m, TraceFilter *filter, sd_bus_error *err
         return 0;
 }
 
-static int read_options(sd_bus_message *m, TraceFilter *filter, sd_bus_error *error) {
+static int read_option(sd_bus_message *m, const char *key, TraceFilter *filter, const char **container,
+                       sd_bus_error *error) {
+        const char *text;
+        int r;
+
+        if (!streq(key, "syscalls") && !streq(key, "container"))
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "Unknown option \"%s\": Trace has \"syscalls\" and \"container\".", key);
+        r = sd_bus_message_read(m, "v", "s", &text);
+        if (r < 0)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Option \"%s\" of Trace is a string.", key);
+        if (streq(key, "syscalls"))
+                return read_syscalls(text, filter, error);
+        if (*text && !kernel_id_is_valid(text))
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "\"%s\" is no container id: `sentryctl ps` shows those that there are; \"\" "
+                                         "stands for the processes that are in none.", text);
+        *container = text;
+        return 0;
+}
+
+static int read_options(sd_bus_message *m, TraceFilter *filter, const char **container, sd_bus_error *error) {
         const char *key;
         int r;
 
+        *container = NULL;
         (void) trace_filter_parse(NULL, filter, NULL, NULL);
         r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
                 r = sd_bus_message_read(m, "s", &key);
-                if (r < 0)
-                        return r;
-                if (!streq(key, "syscalls"))
-                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                                 "Unknown option \"%s\": Trace has \"syscalls\".", key);
-                r = read_filter(m, filter, error);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(m);
+                if (r >= 0)
+                        r = read_option(m, key, filter, container, error);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
                 if (r < 0)
                         return r;
         }
-        if (r < 0)
-                return r;
-        return sd_bus_message_exit_container(m);
+        return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
 int kernel_method_trace(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_close_ int fd = -EBADF;
         Sentry *sentry = userdata;
+        const char *container;
         TraceFilter filter;
         int r;
 
-        r = read_options(m, &filter, error);
+        r = read_options(m, &filter, &container, error);
         if (r < 0)
                 return r;
-        r = tracer_add(&sentry->tracer, &filter, &fd);
+        r = tracer_add(&sentry->tracer, &filter, container, &fd);
         if (r == -EMFILE && sentry->tracer.n_readers >= TRACE_READERS_MAX)
                 return sd_bus_error_setf(error, BUS_ERROR_LIMIT_REACHED,
                                          "Sandbox \"%s\" is traced %u times already, no more are possible.",

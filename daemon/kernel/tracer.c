@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <time.h>
 
 #include "log.h"
+#include "proc-task.h"
 #include "sentry.h"
 #include "tasks.h"
 #include "util/macros.h"
@@ -21,6 +21,7 @@ struct TraceReader {
         int fd;                      /* owned; the end that we write to */
         sd_event_source *source;     /* owned; tells that the reader is gone or, after a drop, that there is room */
         TraceFilter filter;          /* immutable */
+        char *container;             /* owned, immutable: only calls from it, "": from none; NULL: from everywhere */
         uint64_t n_dropped;          /* lines not told of yet */
         LIST_ENTRY(TraceReader) link; /* owned by the tracer */
 };
@@ -30,6 +31,7 @@ static TraceReader *trace_reader_free(TraceReader *reader) {
         reader->tracer->n_readers--;
         reader->source = sd_event_source_disable_unref(reader->source);
         safe_close(reader->fd);
+        free(reader->container);
         free(reader);
         return NULL;
 }
@@ -78,13 +80,19 @@ static int on_reader(sd_event_source *source, int fd, uint32_t revents, void *us
         return 0;
 }
 
-int tracer_add(Tracer *tracer, const TraceFilter *filter, int *ret_fd) {
+int tracer_add(Tracer *tracer, const TraceFilter *filter, const char *container, int *ret_fd) {
+        _cleanup_free_ char *copy = NULL;
         _cleanup_close_ int read_fd = -EBADF;
         TraceReader *reader;
         int fds[2], r;
 
         if (tracer->n_readers >= TRACE_READERS_MAX)
                 return -EMFILE;
+        if (container) {
+                copy = strdup(container);
+                if (!copy)
+                        return -ENOMEM;
+        }
         reader = calloc(1, sizeof(TraceReader));
         if (!reader)
                 return -ENOMEM;
@@ -94,7 +102,9 @@ int tracer_add(Tracer *tracer, const TraceFilter *filter, int *ret_fd) {
                 return r;
         }
         read_fd = fds[0];
-        *reader = (TraceReader) { .tracer = tracer, .fd = fds[1], .filter = *filter };
+        *reader = (TraceReader) {
+                .tracer = tracer, .fd = fds[1], .filter = *filter, .container = TAKE_PTR(copy),
+        };
         LIST_INSERT_HEAD(&tracer->readers, reader, link);
         tracer->n_readers++;
 
@@ -111,39 +121,45 @@ int tracer_add(Tracer *tracer, const TraceFilter *filter, int *ret_fd) {
         return 0;
 }
 
-/* Name and number inside the sandbox of a task; one file has both. proc_pid_status(5). */
-static void identify(const Tracer *tracer, HostTid tid, GuestPid *ret_pid, char ret_comm[static 65]) {
-        _cleanup_free_ char *text = NULL;
-        int outer = 0, inner = 0, n;
-        char path[64];
-        const char *p;
+/* The container of the caller; its own if it is in none. */
+static const char *container_of_call(const Tracer *tracer, const Call *call) {
+        Kernel *kernel = tracer->sentry->kernel;
+        ThreadGroup *process;
 
-        task_comm(tid, ret_comm);
-        *ret_pid = 0;
-        (void) snprintf(path, sizeof(path), "/proc/%" PRId32 "/status", tid);
-        if (read_full_file(path, 65536, &text, NULL) < 0)
-                return;
-        p = strstr(text, "\nNSpid:");
-        if (!p)
-                return;
-        n = sscanf(p, "\nNSpid: %d %d", &outer, &inner);
-        *ret_pid = n == 2 && tracer->sentry->host.pid_ns != 0 ? inner : n >= 1 ? outer : 0;
+        /* Who had the number before, and died untold, is forgotten first. */
+        kernel->host->ops->task_poll(kernel->host);
+        return task_table_process_of(&kernel->tasks, call->tid, &process) >= 0 && process->container ?
+                process->container : "";
+}
+
+static bool is_wanted(const TraceReader *reader, const TracedCall *traced) {
+        return trace_filter_matches(&reader->filter, &traced->call) &&
+                (!reader->container || streq(reader->container, traced->container));
 }
 
 void tracer_take_down_unread(Tracer *tracer, const Call *call, Verdict verdict, uint64_t start_ns, TracedCall *ret) {
         const TraceReader *reader;
 
+        ret->call = *call;
+        ret->container[0] = '\0';
         ret->wanted = false;
+        /* Which container it is takes a look, which only those who ask for one are worth. */
         LIST_FOREACH(reader, &tracer->readers, link)
-                ret->wanted = ret->wanted || trace_filter_matches(&reader->filter, call);
+                if (reader->container && trace_filter_matches(&reader->filter, call)) {
+                        (void) snprintf(ret->container, sizeof(ret->container), "%s", container_of_call(tracer, call));
+                        break;
+                }
+        LIST_FOREACH(reader, &tracer->readers, link)
+                ret->wanted = ret->wanted || is_wanted(reader, ret);
         if (!ret->wanted)
                 return;
 
-        ret->call = *call;
         ret->verdict = verdict;
         ret->start_ns = start_ns;
         ret->unread = true;
-        identify(tracer, call->tid, &ret->pid, ret->comm);
+        task_comm(call->tid, ret->comm);
+        if (proc_read_ids(call->tid, tracer->sentry->host.pid_level, NULL, &ret->pid) < 0)
+                ret->pid = 0;
 }
 
 void tracer_take_down(Tracer *tracer, const Call *call, Verdict verdict, uint64_t start_ns, TracedCall *ret) {
@@ -193,6 +209,6 @@ void tracer_tell(Tracer *tracer, const TracedCall *traced, int fd) {
         }, line);
 
         LIST_FOREACH(reader, &tracer->readers, link)
-                if (trace_filter_matches(&reader->filter, &traced->call))
+                if (is_wanted(reader, traced))
                         tell_reader(reader, line, size);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "task/thread-group.h"
 #include "trace.h" /* kernelemu's */
 
 #define TRACE_READERS_MAX 16U
@@ -28,7 +29,8 @@ typedef struct TracedCall {
         Verdict verdict;
         TraceArguments arguments;
         uint64_t start_ns; /* kernel_now() */
-        GuestPid pid;
+        GuestPid pid;      /* in the sandbox's first PID namespace */
+        char container[CONTAINER_ID_MAX]; /* "" unless a reader asks for it */
         char comm[65];
         bool unread;       /* without arguments */
         bool wanted;       /* some reader wants it; nothing else is set if not */
@@ -37,8 +39,9 @@ typedef struct TracedCall {
 void tracer_init(Tracer *tracer, Sentry *sentry);
 void tracer_done(Tracer *tracer);
 
-/* Adds a reader, who ends the trace by closing ret_fd. -EMFILE over the limit. */
-int tracer_add(Tracer *tracer, const TraceFilter *filter, int *ret_fd);
+/* Adds a reader, who ends the trace by closing ret_fd. container: only calls from there ("": the sandbox's own), NULL: all
+ * calls; it is copied. -EMFILE over the limit. */
+int tracer_add(Tracer *tracer, const TraceFilter *filter, const char *container, int *ret_fd);
 
 /* The two halves of a traced call: before the answer, and after it with the descriptor that the caller got (VERDICT_FD)
  * or an error. */

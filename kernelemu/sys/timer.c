@@ -95,8 +95,6 @@ SYSCALL_DEFINE3(timer_create, int32_t, clock, GuestAddr, event, GuestAddr, ret_i
                 r = posix_timer_new(timers, &config, &timer);
         if (r < 0)
                 return verdict_error(r);
-        if (process->image.address == 0)
-                (void) kernel->host->ops->image_of(kernel->host, call, &process->image);
 
         id = posix_timer_id(timer);
         r = kernel->host->ops->memory_write(kernel->host, call, ret_id, &id, sizeof(id));

@@ -17,7 +17,7 @@
 typedef enum HostTaskPart {
         HOST_TASK_STAT = 1 << 0,   /* always there, for zombies too */
         HOST_TASK_STATUS = 1 << 1, /* credentials, ids in nested namespaces */
-        HOST_TASK_ARGV = 1 << 2,
+        HOST_TASK_ARGV = 1 << 2,   /* for the table: task_arguments() */
         HOST_TASK_EXE = 1 << 3,
         HOST_TASK_NS = 1 << 4,     /* the PID namespace */
         HOST_TASK_UID = 1 << 5,    /* for the table: STATUS, if it was never read or the owner has changed */
@@ -31,6 +31,13 @@ typedef struct HostCredentials {
         uint64_t cap_inheritable, cap_permitted, cap_effective, cap_bounding, cap_ambient; /* bit per CAP_* */
         bool no_new_privs;
 } HostCredentials;
+
+/* Tells images of a process apart: where each exec has put, at random, its stack and its heap. */
+typedef struct HostImage {
+        GuestAddr stack; /* 0: the host cannot tell, for a program that its own user cannot read */
+        GuestAddr heap;
+        GuestAddr arguments;
+} HostImage;
 
 typedef struct HostTask {
         /* HOST_TASK_STAT */
@@ -46,6 +53,7 @@ typedef struct HostTask {
         uint32_t owner;           /* of its files in /proc: changes with its effective uid */
         char state;               /* proc_pid_stat(5): R S D T t Z X I */
         char comm[TASK_COMM_MAX];
+        HostImage image;
 
         /* HOST_TASK_STATUS */
         HostCredentials credentials;
@@ -54,16 +62,17 @@ typedef struct HostTask {
         /* HOST_TASK_NS; 0: the host does not tell, as before the first exec in the sandbox */
         uint64_t pid_namespace, parent_pid_namespace;
 
-        char *argv;               /* HOST_TASK_ARGV; owned by whoever asked. Strings with a NUL each, NULL: none */
-        size_t argv_size;
-        char *exe;                /* HOST_TASK_EXE; owned likewise. As the sandbox names it; NULL: not to be told */
+        char *exe;                /* HOST_TASK_EXE; owned by whoever asked. As the sandbox names it; NULL: not to be
+                                   * told */
 } HostTask;
 
-/* Tells images of a process apart: each exec draws random bytes (AT_RANDOM of getauxval(3)). */
-typedef struct HostImage {
-        GuestAddr address; /* where they lie in the process; 0: the host cannot tell images apart */
-        uint8_t random[16];
-} HostImage;
+/* The arguments of a process, which lie in memory that is the guest's to withhold: they are not part of HostTask. */
+typedef struct HostArguments {
+        GuestPid pid;
+        bool withheld;   /* could not be read in time, and are not tried again while that lasts */
+        char *argv;      /* owned by whoever asked. Strings with a NUL each; NULL: none */
+        size_t size;
+} HostArguments;
 
 /* A process of ours calls: who is it? */
 typedef struct HostCaller {

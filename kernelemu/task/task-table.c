@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 
 #include "kernel.h"
 #include "util/macros.h"
@@ -192,10 +193,11 @@ static int process_add(TaskTable *table, HostTask *seen, ThreadGroup **ret) {
         }
         TAILQ_INSERT_TAIL(&table->processes, process, link);
         table->n_processes++;
+        table->n_discovered++;
         if (table->n_attributes > 0)
                 task_attributes_apply(process);
-        process_timers_adopt(process);
         thread_group_take(process, HOST_TASK_STAT, seen);
+        process_timers_adopt(process);
         queue_event(process, TASK_EVENT_NEW);
 
         r = host->ops->task_watch(host, process->host_pid);
@@ -302,6 +304,30 @@ int task_table_sync(TaskTable *table) {
         return 0;
 }
 
+static int refresh_arguments(TaskTable *table) {
+        Host *host = table->kernel->host;
+        ThreadGroup *process;
+        HostArguments *of;
+        size_t n = 0;
+
+        of = calloc(table->n_processes + 1, sizeof(HostArguments));
+        if (!of)
+                return -ENOMEM;
+        TAILQ_FOREACH(process, &table->processes, link)
+                of[n++] = (HostArguments) { .pid = process->pid, .withheld = process->argv_withheld };
+        host->ops->task_arguments(host, of, n);
+
+        n = 0;
+        TAILQ_FOREACH(process, &table->processes, link) {
+                free(process->argv);
+                process->argv = of[n].argv;
+                process->argv_size = of[n].size;
+                process->argv_withheld = of[n++].withheld;
+        }
+        free(of);
+        return 0;
+}
+
 int task_table_refresh(TaskTable *table, unsigned parts) {
         ThreadGroup *process, *next;
         int r;
@@ -317,59 +343,58 @@ int task_table_refresh(TaskTable *table, unsigned parts) {
                 else if (q >= 0 && process->state == 'Z' && process->n_threads <= 1)
                         process_died(process, process->wait_status);
         }
+        if (parts & HOST_TASK_ARGV) {
+                int q = refresh_arguments(table);
+
+                r = r < 0 ? r : q;
+        }
         return r;
+}
+
+int task_table_process_of(TaskTable *table, HostTid tid, ThreadGroup **ret) {
+        Host *host = table->kernel->host;
+        HostCaller who;
+        int r;
+
+        *ret = task_table_find_host(table, tid);
+        if (*ret)
+                return 0;
+        r = host->ops->task_of(host, tid, &who);
+        if (r < 0)
+                return r;
+        *ret = task_table_find_host(table, who.host_pid);
+        return *ret ? 0 : process_discover(table, who.pid, ret);
 }
 
 int task_table_caller(TaskTable *table, const Call *call, ThreadGroup **ret) {
         TaskCaller *caller = &table->callers[(uint32_t) call->tid % TASK_CALLERS];
         uint64_t now = kernel_now(table->kernel);
-        Host *host = table->kernel->host;
-        ThreadGroup *process;
-        HostCaller who;
         int r;
 
         /* Of a process that is watched we would know if it were not the same any more. */
-        process = task_table_find_host(table, call->tid);
-        if (process && process->watch >= 0 && !process->dead)
-                goto found;
+        *ret = task_table_find_host(table, call->tid);
+        if (*ret && (*ret)->watch >= 0 && !(*ret)->dead)
+                return 0;
         if (caller->process && caller->tid == call->tid && now - caller->seen_ns < CALLER_KEEPS_NS) {
-                process = caller->process;
-                goto found;
+                *ret = caller->process;
+                return 0;
         }
 
-        r = host->ops->task_of(host, call->tid, &who);
-        if (r < 0)
-                return r;
-        process = task_table_find_host(table, who.host_pid);
-        if (!process) {
-                r = process_discover(table, who.pid, &process);
-                if (r < 0)
-                        return r;
-        }
-        *caller = (TaskCaller) { .tid = call->tid, .process = process, .seen_ns = now };
-
-found:
-        *ret = process;
-        return 0;
+        r = task_table_process_of(table, call->tid, ret);
+        if (r >= 0)
+                *caller = (TaskCaller) { .tid = call->tid, .process = *ret, .seen_ns = now };
+        return r;
 }
 
 int task_table_set_container(TaskTable *table, HostTid pid, const char *id) {
-        Host *host = table->kernel->host;
         ThreadGroup *process;
-        HostCaller who;
         int r;
 
         if (id && strlen(id) >= CONTAINER_ID_MAX)
                 return -EINVAL;
-        r = host->ops->task_of(host, pid, &who);
+        r = task_table_process_of(table, pid, &process);
         if (r < 0)
                 return r;
-        process = task_table_find_host(table, who.host_pid);
-        if (!process) {
-                r = process_discover(table, who.pid, &process);
-                if (r < 0)
-                        return r;
-        }
         r = thread_group_set_container(process, id);
         if (r >= 0 && process->group && process->group->session->id == process->pid)
                 r = session_set_container(process->group->session, id);
@@ -398,46 +423,34 @@ uint64_t task_table_cpu_usec(TaskTable *table) {
         return table->cpu_usec;
 }
 
-void task_table_note_image(TaskTable *table, const Call *call, bool certain) {
-        Host *host = table->kernel->host;
-        ThreadGroup *process = task_table_find_host(table, call->tid);
-        unsigned parts = HOST_TASK_STAT | HOST_TASK_EXE;
-        HostImage image = {};
-        HostCaller who;
-        int r;
+/* With addresses that are not random, the next image may lie where the last one did. */
+static bool image_was_told(const ThreadGroup *process) {
+        Host *host = process->table->kernel->host;
+        uint32_t persona;
 
-        /* The usual case: libc's second and third call of the same start. */
-        if (process && process->image.address != 0 && host->ops->image_is(host, call, &process->image))
+        return process->last_image.stack != 0 &&
+                memcmp(&process->last_image, &process->image, sizeof(HostImage)) == 0 &&
+                host->ops->task_personality(host, process->host_pid, &persona) >= 0 && !(persona & ADDR_NO_RANDOMIZE);
+}
+
+void task_table_note_image(TaskTable *table, const Call *call) {
+        unsigned n_before = table->n_discovered;
+        ThreadGroup *process;
+
+        if (task_table_process_of(table, call->tid, &process) < 0)
                 return;
-
-        r = host->ops->image_of(host, call, &image);
-        if (r == -ESRCH || (r < 0 && !certain))
-                return;
-
-        if (!process) {
-                /* New to us, or a thread other than the first. */
-                if (host->ops->task_of(host, call->tid, &who) < 0)
-                        return;
-                process = task_table_find_host(table, who.host_pid);
-        } else
-                who = (HostCaller) { .pid = process->pid, .host_pid = process->host_pid };
-        if (!process) {
-                if (process_discover(table, who.pid, &process) < 0)
-                        return;
-                parts = HOST_TASK_EXE; /* the rest was just read */
-        }
-        if (r >= 0 && image.address == process->image.address &&
-            memcmp(image.random, process->image.random, sizeof(image.random)) == 0)
-                return;
-
-        if (thread_group_refresh(process, parts) == -ESRCH) {
+        if (table->n_discovered == n_before && thread_group_refresh(process, HOST_TASK_STAT) == -ESRCH) {
                 /* The id was given again, and this is the first that we hear of the one who has it now. */
                 process_remove(process);
-                if (process_discover(table, who.pid, &process) < 0)
+                if (task_table_process_of(table, call->tid, &process) < 0)
                         return;
-                (void) thread_group_refresh(process, HOST_TASK_EXE);
         }
-        process->image = image;
+        if (image_was_told(process))
+                return;
+
+        (void) thread_group_refresh(process, HOST_TASK_EXE);
+        process->image = process->last_image;
+        process->argv_withheld = false; /* the new image has its own */
         process_timers_exec(process->timers);
         queue_event(process, TASK_EVENT_EXEC);
 }

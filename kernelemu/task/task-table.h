@@ -33,6 +33,7 @@ typedef struct TaskTable {
         Kernel *kernel;                       /* immutable */
         TAILQ_HEAD(, ThreadGroup) processes;  /* owned; those with a container are recorded, by it */
         unsigned n_processes;
+        unsigned n_discovered;                /* counts processes that were ever added */
         unsigned n_threads;                   /* Task objects there are */
         unsigned n_unwatched;                 /* processes that live and have no watch */
         IdMap by_pid, by_host_pid;            /* of processes */
@@ -68,8 +69,10 @@ int task_table_refresh(TaskTable *table, unsigned parts);
 ThreadGroup *task_table_find(const TaskTable *table, GuestPid pid);
 ThreadGroup *task_table_find_host(const TaskTable *table, HostTid host_pid);
 
-/* The process that makes a call, which may be new to the table. -ESRCH when it is gone, -ENOSPC over the limit of
+/* The process of a task, which may be new to the table. -ESRCH when it is not of the sandbox, -ENOSPC over the limit of
  * tasks, -ENOMEM. */
+int task_table_process_of(TaskTable *table, HostTid tid, ThreadGroup **ret);
+/* The same for the task that makes a call, remembered for a while. */
 int task_table_caller(TaskTable *table, const Call *call, ThreadGroup **ret);
 
 /* Puts a process into a container ("" or NULL: the sandbox's own), and with it all its descendants to come. The
@@ -77,9 +80,8 @@ int task_table_caller(TaskTable *table, const Call *call, ThreadGroup **ret);
  * that is too long, -ENOSPC over the limit of tasks, -ENOMEM. */
 int task_table_set_container(TaskTable *table, HostTid pid, const char *id);
 
-/* A task made one of the calls that libc starts a program with: is it in a new image? `certain` says that programs
- * make this call but once, for a host that cannot tell images apart. */
-void task_table_note_image(TaskTable *table, const Call *call, bool certain);
+/* A task made the call that libc starts a program with, once: most likely it is in a new image. */
+void task_table_note_image(TaskTable *table, const Call *call);
 
 /* The host's word on a process that it watches: all its threads are dead (wait_status may be unknown), or, with
  * reaped, its parent has also waited for it. */

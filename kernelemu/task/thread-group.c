@@ -13,6 +13,7 @@ void thread_group_take(ThreadGroup *process, unsigned parts, HostTask *seen) {
                 process->n_threads = seen->n_threads;
                 process->cpu_usec = seen->cpu_usec;
                 process->children_usec = seen->children_usec;
+                process->last_image = seen->image;
                 memcpy(process->comm, seen->comm, sizeof(process->comm));
                 if (seen->wait_status != WAIT_STATUS_UNKNOWN)
                         process->wait_status = seen->wait_status;
@@ -24,12 +25,6 @@ void thread_group_take(ThreadGroup *process, unsigned parts, HostTask *seen) {
                 if (parts & HOST_TASK_STAT)
                         process->owner = seen->owner;
                 process->inner_pid = seen->inner_id;
-        }
-        if (parts & HOST_TASK_ARGV) {
-                free(process->argv);
-                process->argv = seen->argv;
-                process->argv_size = seen->argv_size;
-                seen->argv = NULL;
         }
         /* A zombie has no executable any more, but had one. */
         if ((parts & HOST_TASK_EXE) && seen->exe) {
@@ -58,7 +53,6 @@ int thread_group_refresh(ThreadGroup *process, unsigned parts) {
                         }
                 }
         }
-        free(seen.argv);
         free(seen.exe);
         return r;
 }

@@ -41,16 +41,19 @@ typedef struct ThreadGroup {
         char state;
         uint32_t n_threads;
         uint64_t cpu_usec, children_usec;
+        HostImage last_image;
         HostCredentials credentials;
         uint32_t owner;           /* HostTask.owner when they were read */
         bool has_credentials;
         char *exe;                /* owned; NULL: not known */
         char *argv;               /* owned; NULL: none */
         size_t argv_size;
+        bool argv_withheld;       /* as HostArguments.withheld */
 
         struct ProcessTimers *timers; /* owned by time/process-timers.c; NULL: it never had any. Recorded */
 
-        HostImage image;          /* owned by task-image.c; not recorded: an image event more does no harm */
+        HostImage image;          /* the last that was told of, or the parent's; not recorded: an exec told twice does
+                                   * no harm */
         TAILQ_HEAD(, Task) threads; /* owned by task.c; as of the last thread_group_list_threads() */
 
         bool dead;                /* all its threads are; it may be a zombie still */

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "abi/time.h"
@@ -56,7 +57,8 @@ static bool image_is_new(ProcessTimers *timers, const HostSignals *signals) {
         timers->caught = signals->caught;
         if (signals->caught != 0 && (before & ~signals->caught) == 0)
                 return false;
-        return host_of(timers)->ops->image_moved(host_of(timers), timers->process->host_pid, &timers->process->image);
+        return thread_group_refresh(timers->process, HOST_TASK_STAT) >= 0 && timers->process->last_image.stack != 0 &&
+                memcmp(&timers->process->last_image, &timers->image, sizeof(HostImage)) != 0;
 }
 
 static SignalTarget *target_ref(ProcessTimers *timers, GuestPid tid, HostTid thread) {
@@ -332,6 +334,10 @@ static int timer_add(ProcessTimers *timers, const PosixTimerConfig *config, uint
 }
 
 int posix_timer_new(ProcessTimers *timers, const PosixTimerConfig *config, PosixTimer **ret) {
+        if (LIST_EMPTY(&timers->posix)) {
+                (void) thread_group_refresh(timers->process, HOST_TASK_STAT);
+                timers->image = timers->process->last_image;
+        }
         return timer_add(timers, config, next_id(timers->timekeeper), ret);
 }
 
@@ -600,6 +606,7 @@ void process_timers_adopt(ThreadGroup *process) {
                 return;
 
         timers->process = process;
+        timers->image = process->last_image;
         process->timers = timers;
         if (timers->real.was_armed)
                 arm_again(timekeeper, &timers->real.timer);

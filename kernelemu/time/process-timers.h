@@ -10,6 +10,7 @@
 
 #include "abi/types.h"
 #include "record.h"
+#include "task/host-task.h"
 #include "time/timekeeper.h"
 #include "util/idmap.h"
 
@@ -68,6 +69,7 @@ struct ProcessTimers {
         LIST_HEAD(, PosixTimer) posix; /* owned */
         LIST_HEAD(, SignalTarget) targets; /* owned; not recorded */
         uint32_t n_posix;          /* recorded, like these themselves */
+        HostImage image;           /* that the POSIX timers are of; not recorded: as it is when they are found again */
         uint64_t caught;           /* the signals with handlers as of the last look; not recorded */
         Timer retry;               /* armed while signals are held; not recorded: it is armed again */
         int64_t retry_ns;          /* how long it waits */

@@ -3,9 +3,6 @@
 # Checks who includes whom, the licence line and the length of source files. Emits TAP.
 # Usage: [srcdir=DIR] layering.sh
 
-LC_ALL=C
-export LC_ALL
-
 limit=800 # lines of a source file
 
 cd "${srcdir:-$(dirname "$0")/../..}" || exit 1
@@ -14,24 +11,9 @@ if [ ! -d kernelemu ]; then
         exit 1
 fi
 
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/lint-layering.XXXXXX") || exit 1
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 1' HUP INT TERM
-
-number=0
-failed=0
-
-# result DESCRIPTION: ok when $tmp/errors is empty, else not ok followed by the errors
-result() {
-        number=$((number + 1))
-        if [ -s "$tmp/errors" ]; then
-                failed=1
-                echo "not ok $number - $1"
-                sed 's/^/# /' "$tmp/errors"
-        else
-                echo "ok $number - $1"
-        fi
-}
+lint=layering
+# shellcheck source=tests/lib/lint.sh
+. tests/lib/lint.sh
 
 # find, in those of the directories and files given that exist
 find_in() {
@@ -139,4 +121,4 @@ grep '\.[ch]$' "$tmp/ours" | while read -r file; do
 done > "$tmp/errors"
 result "no source file is longer than $limit lines"
 
-exit $failed
+lint_done

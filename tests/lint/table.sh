@@ -3,9 +3,6 @@
 # Checks kernelemu/syscalls.def: well-formed, sorted, without duplicates, complete for the libseccomp at hand,
 # and in step with the handlers in kernelemu/sys/. Emits TAP. Usage: [srcdir=DIR] [CC=…] table.sh
 
-LC_ALL=C
-export LC_ALL
-
 cd "${srcdir:-$(dirname "$0")/../..}" || exit 1
 table=kernelemu/syscalls.def
 if [ ! -f "$table" ]; then
@@ -13,24 +10,9 @@ if [ ! -f "$table" ]; then
         exit 1
 fi
 
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/lint-table.XXXXXX") || exit 1
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 1' HUP INT TERM
-
-number=0
-failed=0
-
-# result DESCRIPTION: ok when $tmp/errors is empty, else not ok followed by the errors
-result() {
-        number=$((number + 1))
-        if [ -s "$tmp/errors" ]; then
-                failed=1
-                echo "not ok $number - $1"
-                sed 's/^/# /' "$tmp/errors"
-        else
-                echo "ok $number - $1"
-        fi
-}
+lint=table
+# shellcheck source=tests/lib/lint.sh
+. tests/lib/lint.sh
 
 echo "1..5"
 
@@ -62,7 +44,7 @@ awk -v table="$table" -v rows="$tmp/rows" '
                 # The number in A3(…) is the number of kinds in it.
                 arguments = $0
                 sub(/, "[^"]*"\)$/, "", arguments)
-                if (match(arguments, / A[0-6](\([A-Z, ]*\))?$/)) {
+                if (match(arguments, / A[0-6](\([A-Z_, ]*\))?$/)) {
                         arguments = substr(arguments, RSTART + 1)
                         n = substr(arguments, 2, 1) + 0
                         inside = substr(arguments, 4, length(arguments) - 4)
@@ -160,4 +142,4 @@ awk -v table="$table" -v rows="$tmp/rows" '
 ' "$tmp/handlers" > "$tmp/errors"
 result "every handler has a row ($(wc -l < "$tmp/handlers" | tr -d ' '))"
 
-exit $failed
+lint_done

@@ -23,6 +23,7 @@ memory = libc.mmap(None, PAGES * PAGE, 3, 0x22, -1, 0)
 fcntl.ioctl(uffd, 0xC020AA00, bytearray(struct.pack("QQQQ", memory, PAGES * PAGE, 1, 0)))  # UFFDIO_REGISTER
 pages = [memory + i * PAGE for i in range(PAGES)]
 taken = []
+children = []
 results = []
 
 def page():
@@ -63,6 +64,31 @@ def stuck_parked():    # a call that waits for the log gets stuck when another w
 def resolve():         # UFFDIO_ZEROPAGE
     while taken:
         fcntl.ioctl(uffd, 0xC020AA04, bytearray(struct.pack("QQQQQ", taken.pop(), PAGE, 0, 0, 0)[:32]))
+
+def withhold(n):       # n children hold back the page where their own arguments lie
+    for i in range(int(n)):
+        r, w = os.pipe()
+        child = os.fork()
+        if child == 0:
+            start, end = (int(x) for x in open("/proc/self/stat").read().rsplit(")", 1)[1].split()[45:47])
+            start -= start % PAGE
+            end += -end % PAGE
+            own = fcntl.ioctl(8, 0xAA00, 0)
+            fcntl.ioctl(own, 0xC018AA3F, bytearray(struct.pack("QQQ", 0xAA, 0, 0)))
+            fcntl.ioctl(own, 0xC020AA00, bytearray(struct.pack("QQQQ", start, end - start, 1, 0)))
+            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), 4)   # MADV_DONTNEED
+            os.write(w, b"x")
+            while True: time.sleep(1000)
+        children.append(child)
+        os.read(r, 1)
+    results.append("withheld")
+
+def release():
+    while children:
+        child = children.pop()
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    results.append("released")
 
 def good():
     results.append("good=%d" % uname())
@@ -137,6 +163,21 @@ check "it can be paused" sctl pause held
 check "… and resumed" sctl resume held
 check "programs can be started in it" sctl exec held uname
 like "$(sctl status held)" 'Stuck calls: 8' "status tells"
+
+# The arguments of a process lie in its memory, too. (Those of a slow file system: tests/unit/test-arguments)
+before=$(threads)
+arguments() { sctl --json=short ps held | json 'sorted(bool(t["args"]) for t in d)'; }
+guest withhold 1
+is "$RESULT" withheld "a process holds back its arguments"
+is "$(arguments)" '[false, true]' "ps does without them"
+guest good
+is "$RESULT" "good=0" "… and the sandbox goes on"
+guest withhold 6
+is "$(arguments | grep -o false | wc -l)" 7 "ps does without those of seven"
+guest release
+settled() { [ "$(threads)" = "$before" ]; }
+check "no thread is left of it" await 10 settled
+is "$(arguments)" '[true]' "… and ps has all arguments again"
 
 # Nobody is woken when nothing happens: the deadline has passed once since the last call
 switches() { cat /proc/"$kernel"/task/*/status | awk '/ctxt_switches/ { n += $2 } END { print n }'; }

@@ -71,8 +71,11 @@ attach others -e '!uname'
 check "four at once" readers 4
 
 guest uname 1
-check "an emulated call" seen text '^\[[0-9]+ python3\] uname\(0x[0-9a-f]+\) = 0 <0\.[0-9]{6}>$'
+check "an emulated call" seen text '^\[[0-9]+ python3\] uname\(\{sysname="Linux", .*\}\) = 0 <0\.[0-9]{6}>$'
 is "$(grep -c 'uname(' "$TESTDIR/text")" 1 "… and none from before the trace"
+tids() { sctl --json=short ps --threads "$1" | json '[t["tid"] for t in d]'; }
+like "$(tids traced)" "[[ ]$(grep -m 1 'uname(' "$TESTDIR/text" | grep -oE '^\[[0-9]+' | tr -d '[')[],]" \
+        "the number of the thread is the one in ps"
 guest mount 'b"source\33[31m"' /no/such
 check "a refused call, its strings, its error" \
         seen text 'python3\] mount\("source\\033\[31m", "/no/such", "tmpfs", 0, NULL\) = -1 EPERM'
@@ -101,6 +104,31 @@ attach late -e syslog
 "$SENTRYCTL" exec traced /usr/bin/python3 -c 'import ctypes; ctypes.CDLL(None).syscall(ctypes.c_long(9997))' \
         >/dev/null 2>"$TESTDIR/exec.err" </dev/null # something new in the log
 check "a call that waited is told at its end" seen late 'syslog\(2, "<' || diag "$(cat "$TESTDIR/exec.err")"
+
+# One container
+check_fails "'../x' is no container" timeout 10 "$SENTRYCTL" trace traced -c ../x
+attach worker -c worker
+worker=$TRACER
+attach none --container=
+none=$TRACER
+for c in worker other; do
+        # The call comes from a shell that this one forks: it is in the container, and exec'ed nothing itself
+        "$SENTRYCTL" exec traced -c $c /usr/bin/python3 -c 'import os, socket
+if os.fork() == 0:
+    socket.sethostname("'$c'")
+    os._exit(0)
+os.wait()' </dev/null >/dev/null 2>"$TESTDIR/exec.err" 9>&-
+done
+guest mount None /in-none
+check "the calls of a container" seen worker '\[[0-9]+ python3\] sethostname\("worker"' || diag "$(cat "$TESTDIR/exec.err")"
+check "… and those of no container" seen none in-none
+is "$(grep -c 'sethostname("other\|in-none' "$TESTDIR/worker")" 0 "… are traced without those of others"
+is "$(grep -c sethostname "$TESTDIR/none")" 0 "… neither way"
+check "… who shows in a trace of all" seen text 'sethostname\("other"'
+kill "$worker" "$none"
+reaped "$worker"
+reaped "$none"
+check "two go" await 10 readers 5
 
 # Detaching
 kill "$text"

@@ -24,6 +24,7 @@ typedef struct FakeTask {
         HostTask task;
         const char *argv, *exe; /* argv: one argument */
         unsigned n_threads;     /* with ids that follow the process's */
+        bool withholds;         /* its arguments */
 } FakeTask;
 
 /* A task of the sandbox, or one outside. It counts what it is sent. */
@@ -47,8 +48,6 @@ typedef struct FakeHost {
         CpuSet affinity;     /* of every task */
         unsigned n_events[_KERNEL_EVENT_KIND_MAX];
         FakeTask tasks[FAKE_TASKS_MAX]; /* in the order of the scan; id 0: none */
-        HostImage image;       /* of whoever calls */
-        int image_error;       /* image_of() fails with this, if it is not 0 */
         uint64_t birth_mark;   /* 0: there is none */
         unsigned n_watches;    /* there are */
         unsigned max_watches;
@@ -74,7 +73,6 @@ typedef struct FakeHost {
         int timer_signo;
         HostTid timer_thread;
         AbiSiginfo timer_info;           /* of the last of them */
-        bool moved;                      /* every process is in another image */
         int end_status;      /* -1: not ended */
         unsigned n_ends;
 } FakeHost;
@@ -352,13 +350,21 @@ static int fake_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *re
         if (!task)
                 return -ESRCH;
         *ret = task->task;
-        if ((parts & HOST_TASK_ARGV) && task->argv) {
-                ret->argv = strdup(task->argv);
-                ret->argv_size = strlen(task->argv) + 1;
-        }
         if ((parts & HOST_TASK_EXE) && task->exe)
                 ret->exe = strdup(task->exe);
         return 0;
+}
+
+static void fake_task_arguments(Host *host, HostArguments *of, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                FakeTask *task = fake_task_at(fake_of(host), of[i].pid);
+
+                of[i].withheld = task && task->withholds;
+                if (!task || !task->argv || of[i].withheld)
+                        continue;
+                of[i].argv = strdup(task->argv);
+                of[i].size = strlen(task->argv) + 1;
+        }
 }
 
 static int fake_task_threads(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata),
@@ -416,17 +422,6 @@ static int fake_birth_mark(Host *host, uint64_t *ret) {
         return *ret == 0 ? -EOPNOTSUPP : 0;
 }
 
-static int fake_image_of(Host *host, const Call *call, HostImage *ret) {
-        if (fake_of(host)->image_error != 0)
-                return fake_of(host)->image_error;
-        *ret = fake_of(host)->image;
-        return 0;
-}
-
-static bool fake_image_is(Host *host, const Call *call, const HostImage *image) {
-        return fake_of(host)->image_error == 0 && memcmp(image, &fake_of(host)->image, sizeof(*image)) == 0;
-}
-
 static void fake_answer(Host *host, const Call *call, Verdict verdict) {
         FakeHost *fake = fake_of(host);
 
@@ -471,10 +466,6 @@ static int fake_signals_of(Host *host, HostTid host_pid, HostTid thread, HostSig
         return 0;
 }
 
-static bool fake_image_moved(Host *host, HostTid host_pid, const HostImage *image) {
-        return fake_of(host)->moved;
-}
-
 /* Time goes by on all clocks, and alarms ring. */
 __attribute__((unused)) static void fake_advance(Kernel *kernel, int64_t ns) {
         FakeHost *fake = fake_of(kernel->host);
@@ -509,15 +500,13 @@ static const HostOps fake_ops = {
         .task_set_affinity = fake_set_affinity,
         .task_scan = fake_task_scan,
         .task_read = fake_task_read,
+        .task_arguments = fake_task_arguments,
         .task_threads = fake_task_threads,
         .task_of = fake_task_of,
         .task_watch = fake_task_watch,
         .task_unwatch = fake_task_unwatch,
         .task_poll = fake_task_poll,
         .birth_mark = fake_birth_mark,
-        .image_of = fake_image_of,
-        .image_is = fake_image_is,
-        .image_moved = fake_image_moved,
         .task_info = fake_task_info,
         .task_for_each = fake_task_for_each,
         .task_signal = fake_task_signal,

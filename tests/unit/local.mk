@@ -14,6 +14,7 @@ unit_kernelemu_tests = \
 	tests/unit/test-timer-queue \
 	tests/unit/test-others
 unit_common_tests = \
+	tests/unit/test-arguments \
 	tests/unit/test-filter \
 	tests/unit/test-profile \
 	tests/unit/test-util
@@ -59,6 +60,11 @@ tests_unit_test_filter_LDADD = liblaunch.a libkernelemu.a $(unit_common_libs) $(
 tests_unit_test_profile_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_profile_CFLAGS = $(unit_common_cflags)
 tests_unit_test_profile_LDADD = $(unit_common_libs)
+tests_unit_test_arguments_SOURCES = tests/unit/test-arguments.c daemon/kernel/arguments.c daemon/kernel/proc-task.c tests/lib/tap.h
+tests_unit_test_arguments_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/daemon/kernel
+tests_unit_test_arguments_CFLAGS = $(unit_common_cflags) -pthread
+tests_unit_test_arguments_LDADD = $(unit_common_libs)
+tests_unit_test_arguments_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_unit_test_util_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_util_CFLAGS = $(unit_common_cflags)
 tests_unit_test_util_LDADD = $(unit_common_libs)

@@ -2,6 +2,8 @@
 
 /* The task table, on a fake host. */
 
+#include <sys/personality.h>
+
 #include "fake-host.h"
 #include "tap.h"
 
@@ -45,6 +47,13 @@ static void test_membership(void) {
         is_int(task_table_refresh(table, HOST_TASK_STAT | HOST_TASK_ARGV | HOST_TASK_EXE), 0, "a look at all of it");
         is_str(process->exe, "/bin/task", "has the executable");
         is_str(process->argv, "task", "and the arguments");
+        fake_task_at(&fake, 3)->withholds = true;
+        (void) task_table_refresh(table, HOST_TASK_STAT | HOST_TASK_ARGV);
+        ok(!process->argv && process->argv_size == 0 && process->argv_withheld, "which a process can withhold");
+        is_str(task_table_find(table, 2)->argv, "task", "its own ones");
+        fake_task_at(&fake, 3)->withholds = false;
+        (void) task_table_refresh(table, HOST_TASK_STAT | HOST_TASK_ARGV);
+        is_str(process->argv, "task", "and give again");
 
         ok(process->group && process->group->id == 2 && process->group->session->id == 1, "groups are known");
         ok(process_group_find(table, 2) == process->group && session_find(table, 1), "and found");
@@ -159,16 +168,22 @@ static void test_quiet(void) {
         kernel_free(kernel);
 }
 
+static Verdict start(Kernel *kernel, HostTid tid) {
+        return fake_call_by(kernel, tid, "arch_prctl", ARCH_SET_FS_CODE, 0, 0);
+}
+
 static void test_exec(void) {
         FakeHost fake;
         Kernel *kernel = fake_kernel(&fake);
         TaskTable *table = &kernel->tasks;
+        FakeTask *init;
         Verdict verdict;
 
-        fake_task(&fake, 1, 0, 1, 1)->n_threads = 3;
-        fake.image = (HostImage) { .address = 0x7000, .random = "first image" };
-        verdict = fake_call_by(kernel, 1001, "brk", 0, 0, 0);
-        is_int(verdict.kind, VERDICT_CONTINUE, "the host answers brk(0)");
+        init = fake_task(&fake, 1, 0, 1, 1);
+        init->n_threads = 3;
+        init->task.image = (HostImage) { .stack = 0x7000, .heap = 0x5000, .arguments = 0x7100 };
+        verdict = start(kernel, 1001);
+        is_int(verdict.kind, VERDICT_CONTINUE, "the host answers arch_prctl");
         ok(task_table_has_events(table), "and there is something to tell, after the answer");
         is_int(n_events(&fake, KERNEL_EVENT_TASK_NEW), 0, "not before it");
         task_table_tell(table);
@@ -176,46 +191,51 @@ static void test_exec(void) {
         is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 1, "which is told");
         is_str(fake.last_exe, "/bin/task", "with the executable");
 
-        verdict = fake_call_by(kernel, 1001, "arch_prctl", ARCH_SET_FS_CODE, 0, 0);
-        is_int(verdict.kind, VERDICT_CONTINUE, "arch_prctl");
-        (void) fake_call_by(kernel, 1002, "brk", 0, 0, 0); /* sbrk(0) of a thread */
+        verdict = fake_call_by(kernel, 1001, "set_tid_address", 0x1234, 0, 0);
+        is_int(verdict.kind, syscall_row_is_ours(syscall_table + SYSCALL_ID_set_tid_address, 0) ? VERDICT_CONTINUE :
+               VERDICT_ERROR, "set_tid_address comes where there is no arch_prctl");
+        (void) start(kernel, 1001);
+        (void) start(kernel, 1002); /* a thread */
         task_table_tell(table);
         is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 1, "the calls of one image count once");
         is_int(table->n_processes, 1, "and a thread is no process");
 
-        fake.image.random[0] = 'F';
-        fake_task_at(&fake, 1)->exe = "/bin/other";
-        (void) fake_call_by(kernel, 1001, "brk", 0, 0, 0);
+        init->task.image.stack += 0x10;
+        init->exe = "/bin/other";
+        (void) task_table_refresh(table, HOST_TASK_STAT); /* somebody looks between the exec and the call */
+        (void) start(kernel, 1001);
         task_table_tell(table);
         is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 2, "another image is another exec");
         is_str(fake.last_exe, "/bin/other", "of another program");
 
-        fake_task(&fake, 7, 1, 1, 1);
-        (void) fake_call_by(kernel, 1007, "brk", 0, 0, 0);
+        fake_task(&fake, 7, 1, 1, 1)->task.image = init->task.image;
+        (void) start(kernel, 1007);
         task_table_tell(table);
         ok(n_events(&fake, KERNEL_EVENT_TASK_EXEC) == 2 && n_events(&fake, KERNEL_EVENT_TASK_NEW) == 2,
            "a forked process in its parent's image is new, but no exec");
 
-        fake.image_error = -EACCES;
-        (void) fake_call_by(kernel, 1007, "brk", 0, 0, 0);
+        fake.personality = ADDR_NO_RANDOMIZE;
+        (void) start(kernel, 1007);
         task_table_tell(table);
-        is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 2, "brk(0) alone is no proof where images look alike");
-        (void) fake_call_by(kernel, 1007, "arch_prctl", ARCH_SET_FS_CODE, 0, 0);
-        task_table_tell(table);
-        is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 3, "arch_prctl is");
+        is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 3, "where images lie tells nothing when that is not random");
+        fake.personality = 0;
 
-        fake.image_error = -ESRCH;
-        (void) fake_call_by(kernel, 1001, "arch_prctl", ARCH_SET_FS_CODE, 0, 0);
-        (void) fake_call_by(kernel, 4711, "arch_prctl", ARCH_SET_FS_CODE, 0, 0);
-        fake.image_error = 0;
-        (void) fake_call_by(kernel, 4711, "arch_prctl", ARCH_SET_FS_CODE, 0, 0);
+        fake_task_at(&fake, 7)->task.image = (HostImage) {};
+        (void) start(kernel, 1007);
+        (void) start(kernel, 1007);
         task_table_tell(table);
-        is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 3, "the gone do not exec");
+        is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 4, "or when the host cannot tell");
+
+        (void) start(kernel, 4711);
+        fake_task_at(&fake, 7)->task.id = 0;
+        (void) start(kernel, 1007);
+        task_table_tell(table);
+        is_int(n_events(&fake, KERNEL_EVENT_TASK_EXEC), 4, "the gone do not exec");
 
         /* A storm of execs is told of in part. */
         for (unsigned i = 0; i < TASK_EVENT_BURST + 100; i++) {
-                fake.image.address++;
-                (void) fake_call_by(kernel, 1001, "brk", 0, 0, 0);
+                init->task.image.stack++;
+                (void) start(kernel, 1001);
                 task_table_tell(table);
         }
         ok(event_dropped(kernel) > 0 && n_events(&fake, KERNEL_EVENT_TASK_EXEC) <= TASK_EVENT_BURST,

@@ -262,17 +262,18 @@ static void test_pause(void) {
 static void test_end(void) {
         FakeHost fake;
         Kernel *kernel = new_kernel(&fake);
-        int id = create(kernel, &fake, 1, CLOCK_MONOTONIC, ABI_SIGEV_SIGNAL, RT_SIGNAL, 0);
+        int id;
 
+        fake_task_at(&fake, 1)->task.image.stack = 1;
+        id = create(kernel, &fake, 1, CLOCK_MONOTONIC, ABI_SIGEV_SIGNAL, RT_SIGNAL, 0);
         (void) set(kernel, &fake, 1, id, 0, 10 * MS, 10 * MS);
         fake_advance(kernel, 10 * MS);
         is_int(fake.n_timer_signals, 1, "a timer runs");
         fake.signals = (HostSignals) {};
-        fake.moved = true;
+        fake_task_at(&fake, 1)->task.image.stack = 2;
         fake_advance(kernel, 10 * MS);
         is_int(fake.n_timer_signals, 1, "an exec we have not heard of has ended it");
         is_int(left(kernel, &fake, 1, id), -EINVAL, "for good");
-        fake.moved = false;
 
         id = create(kernel, &fake, 2, CLOCK_MONOTONIC, ABI_SIGEV_SIGNAL, RT_SIGNAL, 0);
         (void) set(kernel, &fake, 2, id, 0, 10 * MS, 10 * MS);

@@ -3,11 +3,14 @@
 /* kernelemu/trace: which calls, arguments by their kinds, lines of JSON. */
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "fake-host.h"
 #include "tap.h"
 #include "trace.h"
+#include "trace-struct.h"
 
 #define has(text, part, ...) ok(strstr((text), (part)) != NULL, __VA_ARGS__)
 
@@ -104,7 +107,7 @@ static void test_arguments(void) {
         is_str(arg(SYSCALL_ID_sethostname, 0, GUEST_BASE, 7, 0, 0), "\"newname\"", "a buffer of text with its size");
         put(GUEST_BASE, "\001\002");
         has(arg(SYSCALL_ID_sethostname, 0, GUEST_BASE, 2, 0, 0), "0x", "a buffer of other things is an address");
-        has(arg(SYSCALL_ID_uname, 0, GUEST_BASE, 0, 0, 0), "0x", "so is one that is written to");
+        has(arg(SYSCALL_ID_time, 0, GUEST_BASE, 0, 0, 0), "0x", "so is one that is written to");
 
         is_str(arg(SYSCALL_ID_move_mount, 0, (uint64_t) AT_FDCWD, 0, 0, 0), "AT_FDCWD", "AT_FDCWD");
         is_str(arg(SYSCALL_ID_move_mount, 0, 0xffffff9c, 0, 0, 0), "AT_FDCWD", "… of 32 bits");
@@ -121,6 +124,48 @@ static void test_arguments(void) {
         is_str(arg(SYSCALL_ID_reboot, 2, 0, 0, 0x4321fedc, 0), "0x4321fedc", "a command of bits");
         is_str(arg(SYSCALL_ID_syslog, 0, 10, 0, 0, 0), "10", "a command that is a number");
         is_str(arg(SYSCALL_ID_UNKNOWN, 5, 1, 2, 3, 4), "0", "without a row there are six numbers");
+}
+
+static void test_structs(void) {
+        Call uname = { .cookie = 1, .tid = FAKE_TID, .id = SYSCALL_ID_uname, .args = { GUEST_BASE } };
+        const struct itimerspec spec = { .it_interval = { 1, 2 }, .it_value = { -3, 999999999 } };
+        const struct itimerval val = { .it_value = { 4, 5 } };
+        const struct sigevent event = { .sigev_signo = SIGALRM, .sigev_notify = SIGEV_NONE };
+        char text[TRACE_ARGUMENT_MAX], small[16];
+
+        (void) fake_call(kernel, "uname", GUEST_BASE, 0, 0);
+        is_str(arg(SYSCALL_ID_uname, 0, GUEST_BASE, 0, 0, 0), "{sysname=\"Linux\", nodename=\"box\", "
+               "release=\"6.1.0-test\", version=\"#1 SMP\", machine=\"x86_64\", domainname=\"(none)\"}", "uname");
+        trace_read_arguments(kernel, &uname, verdict_error(EFAULT), &arguments);
+        is_str(arguments.text[0], "0x10000", "… that failed has no answer");
+        is_str(arg(SYSCALL_ID_uname, 0, 0, 0, 0, 0), "NULL", "… nor has one without room for it");
+        is_str(arg(SYSCALL_ID_uname, 0, 0x42, 0, 0, 0), "0x42", "… or out of reach");
+        memset(fake.memory, 'x', sizeof(AbiUtsname));
+        has(arg(SYSCALL_ID_uname, 0, GUEST_BASE, 0, 0, 0), "nodename=\"xxxxxxxxxxxxxxxxxxxxxxxx\"..., release",
+            "… changed meanwhile shows what is there");
+        (void) fake_call(kernel, "sysinfo", GUEST_BASE, 0, 0);
+        has(arg(SYSCALL_ID_sysinfo, 0, GUEST_BASE, 0, 0, 0), "{uptime=", "sysinfo");
+        has(arguments.text[0], ", procs=65535, mem_unit=", "… with a number of 16 bits");
+
+        memset(fake.memory, 0, 256);
+        fake.memory[0] = 0x0b;
+        is_str(arg(SYSCALL_ID_sched_setaffinity, 2, 0, 8, GUEST_BASE, 0), "[0-1,3]", "a set of CPUs");
+        is_str(arg(SYSCALL_ID_sched_setaffinity, 2, 0, UINT64_MAX, GUEST_BASE, 0), "[0-1,3]", "… of any size");
+        is_str(arg(SYSCALL_ID_sched_setaffinity, 2, 0, 0, GUEST_BASE, 0), "0x10000", "… or none");
+        is_str(arg(SYSCALL_ID_sched_getaffinity, 2, 0, 128, GUEST_BASE, 0), "0x10000", "one that was not written");
+
+        is_int(trace_struct_size(ARG_OUT), 0, "some arguments are no structures");
+        trace_struct_format(ARG_IN_ITIMERSPEC, &spec, text, sizeof(text));
+        is_str(text, "{it_interval={tv_sec=1, tv_nsec=2}, it_value={tv_sec=-3, tv_nsec=999999999}}", "itimerspec");
+        trace_struct_format(ARG_OUT_ITIMERVAL, &val, text, sizeof(text));
+        is_str(text, "{it_interval={tv_sec=0, tv_usec=0}, it_value={tv_sec=4, tv_usec=5}}", "itimerval");
+        trace_struct_format(ARG_IN_SIGEVENT, &event, text, sizeof(text));
+        is_str(text, "{sigev_value=0, sigev_signo=SIGALRM, sigev_notify=1}", "sigevent");
+        trace_struct_format(ARG_IN_ITIMERSPEC, &spec, small, sizeof(small));
+        is_str(small, "{it_interval={t", "what has no room is left out");
+        for (SyscallArg kind = 0; kind < _SYSCALL_ARG_MAX; kind++)
+                if (trace_struct_size(kind) > TRACE_STRUCT_SIZE_MAX || !syscall_arg_to_string(kind))
+                        ok(false, "argument kind %d has a size and a name", (int) kind);
 }
 
 static char line[TRACE_LINE_MAX];
@@ -181,6 +226,7 @@ static void test_lines(void) {
 int main(void) {
         test_filter();
         test_arguments();
+        test_structs();
         test_lines();
         return tap_done();
 }
