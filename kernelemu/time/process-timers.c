@@ -28,7 +28,7 @@ static int64_t now_on(const ProcessTimers *timers, HostClock clock) {
 
 /* ---- signals --------------------------------------------------------------------------------------------------- */
 
-static void send_signal(ProcessTimers *timers, HostTid thread, int signo, uint32_t id, uint64_t overrun, uint64_t value) {
+static int send_signal(ProcessTimers *timers, HostTid thread, int signo, uint32_t id, uint64_t overrun, uint64_t value) {
         AbiSiginfo info = {
                 .signo = signo,
                 .code = SI_TIMER,
@@ -37,8 +37,7 @@ static void send_signal(ProcessTimers *timers, HostTid thread, int signo, uint32
                 .value = value,
         };
 
-        /* When it is gone we will be told. */
-        (void) host_of(timers)->ops->process_signal(host_of(timers), timers->process, thread, signo, &info);
+        return host_of(timers)->ops->process_signal(host_of(timers), timers->process, thread, signo, &info);
 }
 
 static void interval_timer_expired(Timer *t, uint64_t expirations) {
@@ -46,7 +45,7 @@ static void interval_timer_expired(Timer *t, uint64_t expirations) {
 
         (void) expirations; /* one SIGALRM for all of them */
         if (timers->process)
-                send_signal(timers, 0, SIGALRM, 0, 0, 0);
+                (void) send_signal(timers, 0, SIGALRM, 0, 0, 0);
 }
 
 /* An exec that we have not heard of yet has ended POSIX timers: what they send would kill a program that knows nothing
@@ -135,6 +134,13 @@ static void arm_retry(ProcessTimers *timers) {
                        time_add(now_on(timers, HOST_CLOCK_MONOTONIC), timers->retry_ns), 0);
 }
 
+/* Its signal cannot be sent now. */
+static void hold(PosixTimer *timer, uint64_t expirations) {
+        timer->missed += expirations;
+        timer->held = true;
+        arm_retry(timer->owner);
+}
+
 /* The last signal was delivered: what was missed until then is what timer_getoverrun(2) says. */
 static void note_delivered(PosixTimer *timer) {
         timer->sent = 0;
@@ -162,9 +168,7 @@ static int deliver(PosixTimer *timer, uint64_t expirations) {
         /* Each timer has its own signal pending, even of those that do not queue. One that we send is dropped when there
          * is another of its number. */
         if (pending && timer->signo <= STANDARD_SIGNALS_MAX && timer->target->n_sent[timer->signo - 1] > 0) {
-                timer->missed += expirations;
-                timer->held = true;
-                arm_retry(timers);
+                hold(timer, expirations);
                 return 0;
         }
 
@@ -173,12 +177,16 @@ static int deliver(PosixTimer *timer, uint64_t expirations) {
         if (timer->held) {
                 expirations += timer->missed;
                 timer->missed = 0;
-                timer->held = false;
+        }
+        /* Linux has set a place in the queue aside for it. We have to wait until there is one. */
+        if (send_signal(timers, timer->target->thread, timer->signo, timer->by_id.id, expirations - 1 + timer->missed,
+                        timer->value) == -EAGAIN) {
+                hold(timer, expirations);
+                return 0;
         }
         timer->queued_overrun = expirations - 1;
-        send_signal(timers, timer->target->thread, timer->signo, timer->by_id.id, expirations - 1 + timer->missed,
-                    timer->value);
         timer->missed = 0;
+        timer->held = false;
         note_sent(timer);
         return 0;
 }
