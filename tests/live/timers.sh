@@ -52,6 +52,38 @@ joined() {
         reaped "$RUN"
 }
 
+# The first process of a PID namespace dies of no signal that it does not handle, wherever that comes from.
+first() {
+        # shellcheck disable=SC2016
+        is "$(sctl run perl -e 'alarm 1; my $end = time + 2; select undef, undef, undef, 1 while time < $end; print "$$ lives\n"')" \
+                '1 lives' "$WHO: an alarm does not end the first process"
+        status_is 142 "$WHO: … but another" sctl run --init perl -e 'alarm 1; select undef, undef, undef, 20'
+}
+
+switches() { cat /proc/"$1"/task/*/status | awk '/^voluntary_ctxt_switches:/ { n += $2 } END { print n }'; }
+
+# Nobody wakes up for what is far away, nor for timers that are gone.
+quiet() {
+        local n=quiet-$WHO kernel before
+        await 20 daemons_gone
+        # shellcheck disable=SC2016
+        sctl run --name "$n" --bind "$WORK" perl -e '
+                use Time::HiRes qw(ualarm); my $n = 0; $SIG{ALRM} = sub { $n++ };
+                ualarm 5000, 5000; select undef, undef, undef, 1 while $n < 5; ualarm 0;
+                alarm 1000; open my $f, ">", "$ARGV[0]/armed" or die; close $f; select undef, undef, undef, 1000 while 1;' \
+                "$WORK" </dev/null >"$TESTDIR/$n.out" 2>&1 &
+        RUN=$!
+        started "$RUN"
+        check "$WHO: a program with an alarm in 1000 s" await 20 test -e "$WORK/armed" || diag "$(cat "$TESTDIR/$n.out")"
+        kernel=$(daemons_of "$(runtime)" sentry-kernel)
+        like "$kernel" '^[0-9]+$' "$WHO: … has a sentry-kernel"
+        still() { before=$(switches "$kernel") && sleep 1 && [ "$(switches "$kernel")" = "$before" ]; }
+        check "$WHO: … which sleeps" await 20 still
+        sctl kill "$n" >/dev/null 2>&1
+        reaped "$RUN"
+        rm -f "$WORK/armed"
+}
+
 shells() {
         # shellcheck disable=SC2016
         is "$(sctl run bash -c '
@@ -309,7 +341,7 @@ PY
 for program in /usr/bin/python3 perl timeout bash; do
         command -v "$program" >/dev/null || bail "$program is needed for this test"
 done
-for t in ${TESTS_ONLY:-coreutils joined shells loop perl_script python paused}; do
+for t in ${TESTS_ONLY:-coreutils joined first quiet shells loop perl_script python paused}; do
         each_user "$t"
 done
 done_testing
