@@ -45,12 +45,13 @@ int64_t timekeeper_now(const Timekeeper *timekeeper, HostClock clock) {
         return host->ops->clock_now(host, clock);
 }
 
-/* Asks the host to wake us when the first of a queue is due, if it does not know yet. */
+/* Asks the host to wake us when the first of a queue is due, if it does not know yet. An alarm that is too early stays: a
+ * deadline that is put off again and again, as they are, need not be told each time. */
 static void set_alarm(Timekeeper *timekeeper, HostClock clock) {
         Host *host = timekeeper->kernel->host;
         int64_t next = timekeeper->pause_depth > 0 ? TIME_NEVER : timer_queue_next(&timekeeper->queues[clock]);
 
-        if (next == timekeeper->alarms[clock])
+        if (next == timekeeper->alarms[clock] || (next > timekeeper->alarms[clock] && next != TIME_NEVER))
                 return;
         timekeeper->alarms[clock] = next;
         host->ops->clock_alarm(host, clock, next);
@@ -87,7 +88,6 @@ int timekeeper_reserve(Timekeeper *timekeeper, size_t n) {
 
 void timekeeper_run(Timekeeper *timekeeper) {
         Host *host = timekeeper->kernel->host;
-        int64_t now;
 
         if (timekeeper->pause_depth > 0)
                 return;
@@ -103,10 +103,8 @@ void timekeeper_run(Timekeeper *timekeeper) {
 
                 if (next == TIME_NEVER && timekeeper->alarms[clock] == TIME_NEVER)
                         continue;
-                if (next != TIME_NEVER) {
-                        now = timekeeper_now(timekeeper, clock);
-                        next = MAX2(next, time_add(now, RUN_INTERVAL_NS));
-                }
+                if (next != TIME_NEVER)
+                        next = MAX2(next, time_add(timekeeper_now(timekeeper, clock), RUN_INTERVAL_NS));
                 /* An alarm that went off has to be set again, or it would go on ringing. */
                 timekeeper->alarms[clock] = next;
                 host->ops->clock_alarm(host, clock, next);
