@@ -414,17 +414,15 @@ static void threads(void) {
 static void cpu_timers(void) {
         static const struct {
                 int which, signo;
-                clockid_t clock;
                 const char *name;
         } timers[] = {
-                { ITIMER_VIRTUAL, SIGVTALRM, CLOCK_PROCESS_CPUTIME_ID, "ITIMER_VIRTUAL" },
-                { ITIMER_PROF, SIGPROF, CLOCK_PROCESS_CPUTIME_ID, "ITIMER_PROF" },
+                { ITIMER_VIRTUAL, SIGVTALRM, "ITIMER_VIRTUAL" },
+                { ITIMER_PROF, SIGPROF, "ITIMER_PROF" },
         };
 
         set_real(100 * SECOND, 0);
         for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
                 struct itimerval v = itimerval_of(20 * MS, 20 * MS), old = {};
-                int64_t start = now_ns(timers[i].clock);
                 int got = 0;
 
                 signal_mask(SIG_BLOCK, timers[i].signo);
@@ -433,12 +431,12 @@ static void cpu_timers(void) {
                 v = get(timers[i].which);
                 ok(timeval_ns(&v.it_value) > 0 && timeval_ns(&v.it_interval) == 20 * MS, "… getitimer");
                 for (int64_t end = now_ns(CLOCK_MONOTONIC) + LATE; got < 2 && now_ns(CLOCK_MONOTONIC) < end;) {
-                        spin(timers[i].clock, MS);
+                        spin(CLOCK_PROCESS_CPUTIME_ID, MS);
                         got += signal_drain(timers[i].signo);
                 }
                 is_int(got, 2, "… it rings while the program works");
-                /* The host samples it at its tick, which may be 10 ms. */
-                ok(now_ns(timers[i].clock) - start >= 20 * MS, "… not early");
+                /* Not that it is never early: the host charges whole ticks to who runs at their ends, which may be more
+                 * than it had. */
                 v = (struct itimerval) {};
                 is_int(setitimer(timers[i].which, &v, &old), 0, "… it is disarmed");
                 is_int(timeval_ns(&old.it_interval), 20 * MS, "… which tells the interval");
