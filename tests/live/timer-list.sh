@@ -181,7 +181,50 @@ signal.pause()' </dev/null >"$WORK/refused.out" 2>&1 &
         reaped "$RUN"
 }
 
-for t in ${TESTS_ONLY:-listing empty native pausing refused}; do
+# TFD_TIMER_CANCEL_ON_SET, with a clock that is set ahead by a nanosecond and back again.
+nudge() {
+        /usr/bin/python3 -c '
+import ctypes, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+ADJ_SETOFFSET, ADJ_NANO = 0x0100, 0x2000
+for sec, nsec in ((0, 1), (-1, 999999999)):
+    timex = ctypes.create_string_buffer(208)
+    struct.pack_into("=I", timex, 0, ADJ_SETOFFSET | ADJ_NANO)
+    struct.pack_into("=qq", timex, 72, sec, nsec)
+    if libc.clock_adjtime(0, timex) < 0:
+        sys.exit(ctypes.get_errno())'
+}
+
+cancelled() {
+        local n=cancelled-$WHO d=$WORK/cancelled
+        mkdir -p "$d"
+        mine "$d"
+        sctl run --name "$n" --bind "$d" /usr/bin/python3 -c '
+import ctypes, os, struct, sys, time
+libc = ctypes.CDLL(None)
+fd = libc.timerfd_create(0, 0)
+if libc.timerfd_settime(fd, 3, struct.pack("=qqqq", 0, 0, int(time.time()) + 1000, 0), None) < 0:
+    sys.exit("timerfd_settime")
+open(sys.argv[1] + "/set", "w").close()
+try:
+    os.read(fd, 8)
+except OSError as e:
+    sys.exit(e.errno == 125 and 9)' "$d" </dev/null >"$d.log" 2>&1 &
+        RUN=$!
+        started "$RUN"
+        check "$WHO: a timerfd that is to be cancelled when the clock is set" await 20 test -e "$d/set" ||
+                diag "$(cat "$d.log")"
+        if nudge; then
+                reaped "$RUN"
+                is "$RC" 9 "$WHO: … is: ECANCELED" || diag "$(cat "$d.log")"
+        else
+                skip "$WHO: … is: ECANCELED" "the clock of this machine may not be set, by 1 ns, by these tests"
+                sctl kill "$n" >/dev/null 2>&1
+                reaped "$RUN"
+        fi
+}
+
+for t in ${TESTS_ONLY:-listing empty native pausing refused cancelled}; do
         each_user "$t"
 done
 done_testing
