@@ -32,6 +32,7 @@ static const sd_bus_vtable kernel_vtable[] = {
         SD_BUS_METHOD("GetStatistics", NULL, "a{sv}", kernel_method_get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListTimers", NULL, TIMER_SIGNATURE, kernel_method_list_timers, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetClocks", NULL, "a{sv}", kernel_method_get_clocks, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("TellTasks", "b", NULL, kernel_method_tell_tasks, SD_BUS_VTABLE_UNPRIVILEGED), /* the manager's */
         SD_BUS_METHOD("Trace", "a{sv}", "h", kernel_method_trace, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("Exited", "i", 0),
         SD_BUS_SIGNAL("UnimplementedSyscall", "sisus", 0),

@@ -16,6 +16,7 @@ int kernel_method_start(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_signal(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_tell_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_syscalls(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_syscall_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error);

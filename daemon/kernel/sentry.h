@@ -77,6 +77,7 @@ struct Sentry {
         unsigned freeze_depth;     /* owned by sentry.c: sentry_freeze(), once for all pauses */
         pid_t init_pid;            /* host pid of the first program; 0 before */
         int init_pidfd;            /* the launch's; -EBADF before */
+        bool tells_tasks;          /* somebody subscribed to what happens to tasks; changed by the manager */
         uint64_t started_usec;     /* CLOCK_REALTIME, when the first program was let go */
         int status;                /* of the sandbox: 0-255, or -1 while nobody decided */
         sd_event_source *end_source; /* owned: deadline for the end after init died */

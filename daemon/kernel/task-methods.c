@@ -225,11 +225,24 @@ int kernel_method_get_tasks(sd_bus_message *m, void *userdata, sd_bus_error *err
                            &to);
 }
 
+int kernel_method_tell_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sentry *sentry = userdata;
+        int yes, r;
+
+        r = sd_bus_message_read(m, "b", &yes);
+        if (r < 0)
+                return r;
+        sentry->tells_tasks = yes;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
 void kernel_dbus_task_event(Sentry *sentry, const KernelEvent *event) {
         const ThreadGroup *process = event->process;
         const char *comm = comm_text(process->comm);
         uint32_t pid = (uint32_t) process->pid, host_pid = (uint32_t) process->host_pid;
 
+        if (!sentry->tells_tasks)
+                return;
         switch (event->kind) {
         case KERNEL_EVENT_TASK_NEW:
                 (void) sd_bus_emit_signal(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, "TaskNew", "uus", pid,

@@ -76,6 +76,9 @@ Sandbox *sandbox_free(Sandbox *s);
  * never gets an older answer from us. The sandbox may have ended after it, but is still there. */
 void sandbox_settle(Sandbox *s);
 
+/* Tells sentry-kernel whether anybody wants to hear of tasks. */
+void sandbox_tell_subscribed(Sandbox *s);
+
 /* Kills sentry-kernel; its end ends the sandbox and, by the launch socket, the program. */
 void sandbox_kill_kernel(Sandbox *s);
 
