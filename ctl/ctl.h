@@ -65,11 +65,12 @@ struct Verb {
         const char *details;    /* further text for `VERB --help`, with examples; or NULL */
         const Option *options;  /* ended by a NULL name; or NULL */
         bool runs_program;      /* its exit status is a program's */
+        bool is_list;           /* one of the listings, which share a line in the help */
         int (*run)(Ctl *ctl, int argc, char **argv); /* argv[0] is the verb's name */
 };
 
-extern const Verb verb_run, verb_exec, verb_start, verb_list, verb_status, verb_show, verb_ps, verb_top, verb_kill,
-        verb_wait, verb_pause, verb_resume, verb_signal, verb_dmesg, verb_events, verb_trace, verb_syscalls,
+extern const Verb verb_run, verb_exec, verb_start, verb_list, verb_status, verb_show, verb_ps, verb_top, verb_fds,
+        verb_sockets, verb_mounts, verb_ipc, verb_kill, verb_wait, verb_pause, verb_resume, verb_signal, verb_dmesg, verb_events, verb_trace, verb_syscalls,
         verb_profile, verb_version;
 
 /* The verbs in the order of the help, ended by NULL. */

@@ -5,13 +5,26 @@
 #include "help.h"
 #include "util.h"
 
+/* "  fds, sockets  List what …": the listings have a line together. */
+static void print_lists(const Verb *const *first) {
+        const char *separator = "  ";
+
+        for (const Verb *const *v = first; *v && (*v)->is_list; v++) {
+                printf("%s%s", separator, (*v)->name);
+                separator = ", ";
+        }
+        puts("  List what it is made of");
+}
+
 void help_main(void) {
         puts("Usage: sentryctl [OPTION...] VERB [ARGUMENT...]");
         for (const Verb *const *v = verb_table; *v; v++)
-                printf("  %-9s %s\n", (*v)->name, (*v)->summary);
+                if (!(*v)->is_list)
+                        printf("  %-9s %s\n", (*v)->name, (*v)->summary);
+                else if (!v[-1]->is_list)
+                        print_lists(v);
         puts("\n"
-             "  -h --help   Show this help      --user    The user's sentryd    --json[=MODE]\n"
-             "  -q --quiet  Print no notices    --system  The system's sentryd  --no-legend\n"
+             "  -h --help, -q --quiet, --no-legend, --json[=MODE], --user, --system\n"
              "\"sentryctl VERB --help\" tells more about a verb, sentryctl(1) everything.");
 }
 

@@ -11,6 +11,8 @@ sentryctl_SOURCES = \
 	ctl/embedded.h \
 	ctl/help.c \
 	ctl/help.h \
+	ctl/lists.c \
+	ctl/lists.h \
 	ctl/options.c \
 	ctl/run.h \
 	ctl/sandboxes.c \
@@ -28,12 +30,16 @@ sentryctl_SOURCES = \
 	ctl/text.h \
 	ctl/verb-control.c \
 	ctl/verb-exec.c \
+	ctl/verb-fds.c \
+	ctl/verb-ipc.c \
 	ctl/verb-list.c \
 	ctl/verb-log.c \
+	ctl/verb-mounts.c \
 	ctl/verb-profile.c \
 	ctl/verb-ps.c \
 	ctl/verb-run.c \
 	ctl/verb-signal.c \
+	ctl/verb-sockets.c \
 	ctl/verb-status.c \
 	ctl/verb-syscalls.c \
 	ctl/verb-top.c \

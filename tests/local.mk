@@ -47,6 +47,7 @@ live_tests = \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \
+	tests/live/lists.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
 	tests/live/stuck.sh \

@@ -121,7 +121,7 @@ bool host_seccomp_owns(const HostSeccomp *host, pid_t pid) {
         if (host->pid_ns != 0)
                 return namespace_inode(pid, "pid", &inode) >= 0 && inode == host->pid_ns;
         return host->user_ns != 0 && namespace_inode(pid, "user", &inode) >= 0 && inode == host->user_ns &&
-                !launch_server_is_launcher(host->sentry, pid);
+                !launch_server_is_launcher(host->sentry, pid) && !lister_is_child(&host->sentry->lister, pid);
 }
 
 pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {

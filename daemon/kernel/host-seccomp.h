@@ -55,7 +55,7 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]);
 int host_seccomp_cpus(CpuSet *ret_allowed, uint32_t *ret_mask_size, uint32_t *ret_cpu_ids);
 
 /* Whether a process is one of the sandbox: it is in its PID namespace or, when that is the host's, in its user
- * namespace and no launcher that waits there. */
+ * namespace and no launcher that waits there, nor a child of ours that makes a list. */
 bool host_seccomp_owns(const HostSeccomp *host, pid_t pid);
 
 /* The host's id of the task that the sandbox knows as tid. -ESRCH when there is none. */

@@ -18,6 +18,11 @@ int kernel_method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error
 int kernel_method_get_syscalls(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_syscall_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* list-methods.c */
+int kernel_method_list_fds(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_list_mounts(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_list_sockets(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_list_ipc(sd_bus_message *m, void *userdata, sd_bus_error *error);
 /* tracer-methods.c */
 int kernel_method_trace(sd_bus_message *m, void *userdata, sd_bus_error *error);
 

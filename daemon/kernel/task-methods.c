@@ -63,26 +63,6 @@ static int refresh(Sentry *sentry, unsigned parts) {
         return r == -ESRCH ? 0 : r;
 }
 
-static int compare_pid(const void *a, const void *b) {
-        const ThreadGroup *x = *(ThreadGroup *const *) a, *y = *(ThreadGroup *const *) b;
-
-        return (x->pid > y->pid) - (x->pid < y->pid);
-}
-
-/* All processes by pid; the caller frees the array. */
-static int sorted(const TaskTable *table, ThreadGroup ***ret) {
-        ThreadGroup **array = calloc(table->n_processes + 1, sizeof(ThreadGroup *)), *process;
-        size_t n = 0;
-
-        if (!array)
-                return -ENOMEM;
-        TAILQ_FOREACH(process, &table->processes, link)
-                array[n++] = process;
-        qsort(array, n, sizeof(ThreadGroup *), compare_pid);
-        *ret = array;
-        return 0;
-}
-
 static int append_listed(sd_bus_message *reply, const ThreadGroup *process, uint64_t boot_usec) {
         int r;
 
@@ -106,7 +86,7 @@ int kernel_method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *er
 
         r = refresh(sentry, HOST_TASK_STAT | HOST_TASK_ARGV);
         if (r >= 0)
-                r = sorted(&sentry->kernel->tasks, &tasks);
+                r = task_table_sorted(&sentry->kernel->tasks, &tasks);
         if (r >= 0)
                 r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
@@ -206,7 +186,7 @@ int kernel_method_get_tasks(sd_bus_message *m, void *userdata, sd_bus_error *err
         r = refresh(sentry, HOST_TASK_STAT | HOST_TASK_ARGV |
                                     (to.details ? HOST_TASK_STATUS | HOST_TASK_EXE : HOST_TASK_UID));
         if (r >= 0)
-                r = sorted(&sentry->kernel->tasks, &tasks);
+                r = task_table_sorted(&sentry->kernel->tasks, &tasks);
         if (r >= 0)
                 r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)

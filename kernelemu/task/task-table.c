@@ -313,6 +313,25 @@ int task_table_refresh(TaskTable *table, unsigned parts) {
         return r;
 }
 
+static int compare_pid(const void *a, const void *b) {
+        const ThreadGroup *x = *(ThreadGroup *const *) a, *y = *(ThreadGroup *const *) b;
+
+        return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+int task_table_sorted(const TaskTable *table, ThreadGroup ***ret) {
+        ThreadGroup **array = calloc(table->n_processes + 1, sizeof(ThreadGroup *)), *process;
+        size_t n = 0;
+
+        if (!array)
+                return -ENOMEM;
+        TAILQ_FOREACH(process, &table->processes, link)
+                array[n++] = process;
+        qsort(array, n, sizeof(ThreadGroup *), compare_pid);
+        *ret = array;
+        return 0;
+}
+
 int task_table_set_container(TaskTable *table, HostTid pid, const char *id) {
         Host *host = table->kernel->host;
         ThreadGroup *process;

@@ -59,6 +59,9 @@ int task_table_refresh(TaskTable *table, unsigned parts);
 ThreadGroup *task_table_find(const TaskTable *table, GuestPid pid);
 ThreadGroup *task_table_find_host(const TaskTable *table, HostTid host_pid);
 
+/* All processes by their ids, NULL at the end. The caller frees the array. 0 or -ENOMEM. */
+int task_table_sorted(const TaskTable *table, ThreadGroup ***ret);
+
 /* Puts a process into a container ("" or NULL: the sandbox's own), and with it all its descendants to come. The
  * process may be new to the table, and need not have exec'ed. -ESRCH when it is not of the sandbox, -EINVAL for an id
  * that is too long, -ENOSPC over the limit of tasks, -ENOMEM. */
