@@ -35,6 +35,7 @@ sentryctl_SOURCES = \
 	ctl/verb-list.c \
 	ctl/verb-log.c \
 	ctl/verb-mounts.c \
+	ctl/verb-namespaces.c \
 	ctl/verb-profile.c \
 	ctl/verb-ps.c \
 	ctl/verb-run.c \

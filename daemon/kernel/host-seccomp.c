@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "host-behalf.h"
+#include "host-namespaces.h"
 #include "host-tasks.h"
 #include "launch-protocol.h"
 #include "log.h"
@@ -147,28 +148,6 @@ static int task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
         return 0;
 }
 
-static int task_namespace(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret_inode) {
-        static const char *const names[_NAMESPACE_KIND_MAX] = {
-                [NAMESPACE_USER] = "user",
-                [NAMESPACE_PID] = "pid",
-                [NAMESPACE_MOUNT] = "mnt",
-                [NAMESPACE_UTS] = "uts",
-                [NAMESPACE_IPC] = "ipc",
-                [NAMESPACE_NETWORK] = "net",
-                [NAMESPACE_CGROUP] = "cgroup",
-                [NAMESPACE_TIME] = "time",
-        };
-        HostSeccomp *h = from_host(host);
-        int r;
-
-        if (kind == NAMESPACE_UTS) {
-                *ret_inode = h->uts_ns;
-                return 0;
-        }
-        r = namespace_inode(tid, names[kind], ret_inode);
-        return r == -ENOENT ? -ESRCH : host_error_to_guest(r);
-}
-
 static int task_personality(Host *host, HostTid tid, uint32_t *ret) {
         _cleanup_free_ char *text = NULL;
         char path[64];
@@ -244,7 +223,9 @@ static const HostOps host_seccomp_ops = {
         .memory_read = memory_read,
         .memory_write = memory_write,
         .task_find = task_find,
-        .task_namespace = task_namespace,
+        .task_namespace = host_task_namespace,
+        .namespace_of = host_namespace_of,
+        .namespace_for_each_held = host_namespace_for_each_held,
         .task_personality = task_personality,
         .task_get_affinity = task_get_affinity,
         .task_set_affinity = task_set_affinity,

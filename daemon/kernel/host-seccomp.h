@@ -37,8 +37,8 @@ typedef struct HostSeccomp {
         ProcIdMaps id_maps;      /* of the sandbox's user namespace, once they were read */
         uint64_t user_ns;        /* inode of the sandbox's user namespace: who is in it is ours */
         uint64_t pid_ns;         /* inode of its PID namespace; 0 when it uses the host's */
-        uint64_t uts_ns;         /* inode of its UTS namespace. No task can be in another while unshare(2),
-                                  * setns(2) and clone(2) with namespace flags are refused */
+        uint64_t uts_ns;         /* inode of its UTS namespace */
+        bool namespaces_nest;    /* tasks may be in others: unshare(2) and its like are not refused */
         int64_t boottime_offset_ns; /* what the sandbox's CLOCK_BOOTTIME adds to ours */
         uint64_t n_tasks_until_ns;  /* when n_tasks has to be counted again */
         uint32_t n_tasks;           /* threads of the sandbox */

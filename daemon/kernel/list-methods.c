@@ -38,7 +38,7 @@ static int sync_tasks(Sentry *sentry, sd_bus_error *error) {
                 return sd_bus_error_setf(error, BUS_ERROR_NOT_RUNNING,
                                          "Sandbox \"%s\" is %s, this needs one that is running or paused.",
                                          sentry->name, sentry_state_to_string(sentry->state));
-        r = task_table_refresh(&sentry->kernel->tasks, HOST_TASK_STAT);
+        r = task_table_refresh(&sentry->kernel->tasks, HOST_TASK_STAT | HOST_TASK_UID);
         return r == -ESRCH ? 0 : r;
 }
 
@@ -75,6 +75,14 @@ int kernel_method_list_sockets(sd_bus_message *m, void *userdata, sd_bus_error *
 
         r = sync_tasks(sentry, error);
         return r < 0 ? r : start(sentry, m, list_sockets, 0, error);
+}
+
+int kernel_method_list_namespaces(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sentry *sentry = userdata;
+        int r;
+
+        r = sync_tasks(sentry, error);
+        return r < 0 ? r : start(sentry, m, list_namespaces, 0, error);
 }
 
 int kernel_method_list_ipc(sd_bus_message *m, void *userdata, sd_bus_error *error) {

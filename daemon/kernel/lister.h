@@ -48,4 +48,5 @@ int lister_join(Sentry *sentry, GuestPid pid, int flags);
 int list_fds(Sentry *sentry, GuestPid pid, Lines *lines);
 int list_sockets(Sentry *sentry, GuestPid pid, Lines *lines);
 int list_mounts(Sentry *sentry, GuestPid pid, Lines *lines);
+int list_namespaces(Sentry *sentry, GuestPid pid, Lines *lines);
 int list_ipc(Sentry *sentry, GuestPid pid, Lines *lines);

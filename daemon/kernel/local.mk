@@ -15,6 +15,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/freezer.h \
 	daemon/kernel/host-behalf.c \
 	daemon/kernel/host-behalf.h \
+	daemon/kernel/host-namespaces.c \
+	daemon/kernel/host-namespaces.h \
 	daemon/kernel/host-seccomp.c \
 	daemon/kernel/host-seccomp.h \
 	daemon/kernel/host-tasks.c \
@@ -29,6 +31,7 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/list-ipc.c \
 	daemon/kernel/list-methods.c \
 	daemon/kernel/list-mounts.c \
+	daemon/kernel/list-namespaces.c \
 	daemon/kernel/list-sockets.c \
 	daemon/kernel/list-sockets.h \
 	daemon/kernel/lister.c \

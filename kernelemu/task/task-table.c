@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "ns/pid.h"
 #include "util/macros.h"
 
 /* A task has its id before it is in /proc. After this long without another birth it is. */
@@ -15,7 +16,7 @@ int task_table_init(TaskTable *table, Kernel *kernel) {
         TAILQ_INIT(&table->processes);
         TAILQ_INIT(&table->events);
         ratelimit_init(&table->event_limit, TASK_EVENT_RATE, TASK_EVENT_BURST, kernel_now(kernel));
-        return pid_namespaces_init(&table->namespaces);
+        return 0;
 }
 
 static void queue_event(ThreadGroup *process, TaskEvent event) {
@@ -69,7 +70,7 @@ static void process_free(ThreadGroup *process) {
 
         thread_group_drop_threads(process);
         process_group_leave(table, process);
-        pid_namespace_leave(&table->namespaces, process->ns);
+        pid_namespace_leave(&table->kernel->namespaces, process->ns);
         free(process->container);
         free(process->exe);
         free(process->argv);
@@ -114,7 +115,6 @@ void task_table_done(TaskTable *table) {
         idmap_done(&table->by_host_pid);
         idmap_done(&table->groups);
         idmap_done(&table->sessions);
-        pid_namespaces_done(&table->namespaces);
 }
 
 ThreadGroup *task_table_find(const TaskTable *table, GuestPid pid) {
@@ -164,7 +164,7 @@ static int process_add(TaskTable *table, HostTask *seen, ThreadGroup **ret) {
                 .pid = seen->id,
                 .host_pid = seen->host_id,
                 .start_usec = seen->start_usec,
-                .ns = pid_namespace_join(&table->namespaces, seen->pid_namespace, seen->parent_pid_namespace,
+                .ns = pid_namespace_join(&table->kernel->namespaces, seen->pid_namespace, seen->parent_pid_namespace,
                                          parent ? parent->ns : NULL),
                 .wait_status = WAIT_STATUS_UNKNOWN,
                 .watch = -1,

@@ -29,7 +29,6 @@ typedef struct TaskTable {
         unsigned n_unwatched;                 /* processes that live and have no watch */
         IdMap by_pid, by_host_pid;            /* of processes */
         IdMap groups, sessions;               /* owned by process-group.c */
-        PIDNamespaceTable namespaces;         /* owned by pid-namespace.c */
 
         unsigned syncs;                       /* counts them */
         uint64_t birth_mark;                  /* the host's mark of the last birth, as of the last sync */

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# sentryctl fds, sockets, mounts and ipc: every kind and state there is, shared tables, hostile names, descriptors on
+# sentryctl fds, sockets, mounts, namespaces and ipc: every kind and state there is, shared tables, hostile names, descriptors on
 # their way, tasks that die and mounts that change while they are listed, very many, readers that do not read.
 
 . "${srcdir:-.}/tests/lib/tap.sh"
@@ -123,6 +123,10 @@ def ipc():
     m = rt.mq_open(b"/queue", os.O_CREAT | os.O_RDWR, 0o600, None)
     rt.mq_send(m, b"abc", 3, 0)
     return keep(m)
+
+def rename():
+    libc.sethostname(b"a\nb", 3)
+    return ""
 
 def task():
     os.chdir("/usr"); os.umask(0o27)
@@ -288,6 +292,20 @@ PY
         end_box
 }
 
+namespaces() {
+        local w=$WHO
+        start box
+        is "$(sctl namespaces box --json=short | json 'sorted(n["type"] for n in d if n["pid"] == 1 and n["processes"] == 1)')" \
+                '["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"]' "$w: a namespace of each kind"
+        is "$(sctl namespaces box --json=short | json '[[n["hostname"], n["domainname"]] for n in d if n["type"] == "uts"]')" \
+                '[["sandbox", "(none)"]]' "$w: the names of the UTS namespace"
+        is "$(sctl namespaces box --json=short | json '(lambda u: [n["owner"] == u for n in d if n["type"] in ("net", "ipc", "mnt", "uts", "pid")])([n["inode"] for n in d if n["type"] == "user"][0])')" \
+                '[true, true, true, true, true]' "$w: their owner is the user namespace"
+        guest rename
+        contains "$(sctl namespaces box)" 'hostname=a\nb' "$w: a hostile name in a table"
+        end_box
+}
+
 objects() {
         local w=$WHO
         start box
@@ -309,7 +327,7 @@ crowds() {
                 sctl fds box --json=short | json 'len(d) > 0' >/dev/null 2>&1 || bad=$((bad + 1))
                 sctl sockets box --json=short >/dev/null || bad=$((bad + 1))
         done
-        is $bad 0 "$w: tasks that die while they are listed"
+        is "$bad" 0 "$w: tasks that die while they are listed"
         end_box
 
         start box
@@ -345,6 +363,7 @@ fds=()
 each_user kinds
 each_user sockets
 each_user mounts
+each_user namespaces
 each_user objects
 each_user crowds
 status_is 1 "a sandbox that is not there" sctl sockets no-such-sandbox
