@@ -4,6 +4,8 @@ bin_PROGRAMS += sentryctl
 sentryctl_SOURCES = \
 	ctl/connect.c \
 	ctl/connect.h \
+	ctl/credentials.c \
+	ctl/credentials.h \
 	ctl/ctl.h \
 	ctl/document.c \
 	ctl/document.h \

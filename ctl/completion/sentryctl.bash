@@ -101,7 +101,7 @@ _sentryctl() {
                                         words='--env= --cwd= --container= --user= --umask= --limit= --fd= --hold='
                                         ;;
                                 show) words='--property= --value' ;;
-                                ps) words='--threads --tree' ;;
+                                ps) words='--threads --tree --credentials' ;;
                                 top) words='--batch --count= --interval=' ;;
                                 kill) words='--status= --wait' ;;
                                 signal) words='--whom= --id= --value=' ;;

@@ -181,10 +181,17 @@ int host_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *ret) {
         if (r >= 0 && (parts & HOST_TASK_ARGV))
                 r = proc_read_argv(h->proc_fd, pid, &task.argv, &task.argv_size);
         if (r >= 0 && (parts & HOST_TASK_EXE))
-                r = proc_read_exe(h->proc_fd, pid, &task.exe);
+                r = proc_read_link(h->proc_fd, pid, "exe", &task.exe);
+        if (r != -ENOMEM && (parts & HOST_TASK_PLACES)) {
+                r = proc_read_link(h->proc_fd, pid, "root", &task.root);
+                if (r != -ENOMEM)
+                        r = proc_read_link(h->proc_fd, pid, "cwd", &task.cwd);
+        }
         if (r == -ENOMEM) {
                 free(task.argv);
                 free(task.exe);
+                free(task.root);
+                free(task.cwd);
                 return r;
         }
         *ret = task;

@@ -12,6 +12,7 @@
 
 #define TASK_COMM_MAX 65U      /* with its NUL: workqueue names are long, a program's are 15 bytes */
 #define WAIT_STATUS_UNKNOWN -1
+#define TASK_GROUPS_MAX 32U
 
 /* Each part costs the host a file to read. */
 typedef enum HostTaskPart {
@@ -20,6 +21,7 @@ typedef enum HostTaskPart {
         HOST_TASK_ARGV = 1 << 2,
         HOST_TASK_EXE = 1 << 3,
         HOST_TASK_NS = 1 << 4,     /* the PID namespace */
+        HOST_TASK_PLACES = 1 << 6, /* root and working directory */
         HOST_TASK_UID = 1 << 5,    /* for the table: STATUS, if it was never read or the owner has changed */
 } HostTaskPart;
 
@@ -28,8 +30,11 @@ typedef struct HostCredentials {
         uint32_t uid, euid, suid, fsuid;
         uint32_t gid, egid, sgid, fsgid;
         uint32_t n_groups;
+        uint32_t groups[TASK_GROUPS_MAX]; /* the first of them */
         uint64_t cap_inheritable, cap_permitted, cap_effective, cap_bounding, cap_ambient; /* bit per CAP_* */
         bool no_new_privs;
+        int8_t dumpable;        /* prctl(2) PR_GET_DUMPABLE; -1: not to be told. STAT has to be looked at, too */
+        uint16_t umask;         /* not a credential, but told with them */
 } HostCredentials;
 
 typedef struct HostTask {
@@ -57,6 +62,7 @@ typedef struct HostTask {
         char *argv;               /* HOST_TASK_ARGV; owned by whoever asked. Strings with a NUL each, NULL: none */
         size_t argv_size;
         char *exe;                /* HOST_TASK_EXE; owned likewise. As the sandbox names it; NULL: not to be told */
+        char *root, *cwd;         /* HOST_TASK_PLACES; likewise */
 } HostTask;
 
 /* Tells images of a process apart: each exec draws random bytes (AT_RANDOM of getauxval(3)). */

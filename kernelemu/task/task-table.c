@@ -73,6 +73,8 @@ static void process_free(ThreadGroup *process) {
         pid_namespace_leave(&table->kernel->namespaces, process->ns);
         free(process->container);
         free(process->exe);
+        free(process->root);
+        free(process->cwd);
         free(process->argv);
         free(process);
 }

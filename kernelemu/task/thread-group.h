@@ -45,6 +45,7 @@ typedef struct ThreadGroup {
         uint32_t owner;           /* HostTask.owner when they were read */
         bool has_credentials;
         char *exe;                /* owned; NULL: not known */
+        char *root, *cwd;         /* owned; NULL: not known */
         char *argv;               /* owned; NULL: none */
         size_t argv_size;
 

@@ -128,6 +128,10 @@ def rename():
     libc.sethostname(b"a\nb", 3)
     return ""
 
+def undumpable():
+    libc.prctl(4, 0, 0, 0, 0)
+    return ""
+
 def task():
     os.chdir("/usr"); os.umask(0o27)
     return ""
@@ -306,6 +310,23 @@ namespaces() {
         end_box
 }
 
+credentials() {
+        local w=$WHO
+        start box
+        guest task
+        is "$(sctl ps box --json=short | json '(lambda x: [x["Root"], x["Cwd"], x["Umask"], x["NoNewPrivs"], x["CapEffective"], len(x["GroupList"]) == x["Groups"]])(d[0]["details"])')" \
+                '["/", "/usr", 23, true, [], true]' "$w: root, working directory, umask and capabilities of a task"
+        like "$(sctl ps --credentials box)" $'\n +1 +'"$(sctl ps box --json=short | json 'd[0]["uid"]') .* none +none .* yes +.* 0027 +python3" \
+                "$w: ps --credentials"
+        is "$(sctl ps box --json=short | json 'd[0]["details"].get("Dumpable")')" "$([ "$w" = root ] && echo null || echo True)" \
+                "$w: whether it is dumpable, where that can be told"
+        guest undumpable
+        is "$(sctl ps box --json=short | json 'd[0]["details"].get("Dumpable")')" "$([ "$w" = root ] && echo null || echo False)" \
+                "$w: … and when it is not"
+        status_is 2 "$w: a tree of credentials is too much" sctl ps --tree --credentials box
+        end_box
+}
+
 objects() {
         local w=$WHO
         start box
@@ -364,6 +385,7 @@ each_user kinds
 each_user sockets
 each_user mounts
 each_user namespaces
+each_user credentials
 each_user objects
 each_user crowds
 status_is 1 "a sandbox that is not there" sctl sockets no-such-sandbox
