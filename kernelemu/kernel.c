@@ -124,27 +124,6 @@ bool kernel_capable(const Kernel *kernel, const Call *call, int capability) {
         return kernel->emulated_capabilities & (UINT64_C(1) << capability);
 }
 
-/* Whose names a namespace begins with that is seen for the first time: those of the parent's, which is where it was
- * most likely made. */
-static Namespace *uts_parent_of(Kernel *kernel, HostTid tid) {
-        Host *host = kernel->host;
-        HostPeer peer;
-        uint64_t inode;
-
-        while (host->ops->task_info(host, tid, &peer) >= 0 && peer.parent != 0 && peer.parent != tid) {
-                Namespace *ns;
-
-                tid = peer.parent;
-                if (!task_table_find_host(&kernel->tasks, tid) ||
-                    host->ops->task_namespace(host, tid, NAMESPACE_UTS, &inode) < 0)
-                        break;
-                ns = namespace_find(&kernel->namespaces, NAMESPACE_UTS, inode);
-                if (ns)
-                        return ns;
-        }
-        return kernel->first_uts;
-}
-
 int kernel_uts_of(Kernel *kernel, const Call *call, Namespace **ret) {
         Namespace *ns;
         uint64_t inode;
@@ -156,7 +135,7 @@ int kernel_uts_of(Kernel *kernel, const Call *call, Namespace **ret) {
 
         ns = namespace_find(&kernel->namespaces, NAMESPACE_UTS, inode);
         if (!ns) {
-                const Namespace *parent = uts_parent_of(kernel, call->tid);
+                const Namespace *parent = uts_namespace_parent(kernel, call->tid);
 
                 r = uts_namespace_add(&kernel->namespaces, inode, parent, &ns);
                 if (r == -ENOSPC) {

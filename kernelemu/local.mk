@@ -21,6 +21,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/statistics.h \
 	kernelemu/sys/caller.h \
 	kernelemu/sys/image.c \
+	kernelemu/sys/namespace.c \
 	kernelemu/sys/pid.c \
 	kernelemu/sys/priority.c \
 	kernelemu/sys/process.c \

@@ -48,6 +48,7 @@ live_tests = \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \
 	tests/live/lists.sh \
+	tests/live/nesting.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
 	tests/live/stuck.sh \

@@ -16,6 +16,8 @@
 /* ioctl_nsfs(2) */
 #define NS_GET_USERNS_OF _IO(0xb7, 0x1)
 #define NS_GET_PARENT_OF _IO(0xb7, 0x2)
+#define NS_GET_PID_FROM_PIDNS_OF _IOR(0xb7, 0x6, int)
+#define PID_LEVELS_MAX 32U /* how deep they nest */
 
 int host_task_namespace(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret_inode) {
         HostSeccomp *h = (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
@@ -32,6 +34,46 @@ int host_task_namespace(Host *host, HostTid tid, NamespaceKind kind, uint64_t *r
                 return errno == ENOENT ? -ESRCH : host_error_to_guest(-errno);
         *ret_inode = st.st_ino;
         return 0;
+}
+
+bool host_pid_namespace_is_inside(const HostSeccomp *host, pid_t pid) {
+        _cleanup_close_ int fd = -EBADF;
+        char path[64];
+        struct stat ours, st;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int) pid);
+        /* Most processes of the host are where we are. */
+        if (stat("/proc/self/ns/pid", &ours) < 0 || stat(path, &st) < 0 || st.st_ino == ours.st_ino)
+                return false;
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        for (unsigned level = 0; fd >= 0 && level < PID_LEVELS_MAX; level++) {
+                int parent = ioctl(fd, NS_GET_PARENT_OF);
+
+                safe_close(fd);
+                fd = parent;
+                if (fd >= 0 && fstat(fd, &st) >= 0 && st.st_ino == host->pid_ns)
+                        return true;
+        }
+        return false;
+}
+
+pid_t host_find_as_seen_by(const HostSeccomp *host, HostTid tid, GuestPid id) {
+        _cleanup_close_ int fd = -EBADF;
+        char path[64];
+        struct stat st;
+        int found;
+
+        (void) snprintf(path, sizeof(path), "/proc/%" PRId32 "/ns/pid", tid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -ESRCH;
+        if (st.st_ino == host->pid_ns)
+                return host_seccomp_find_task(host, id);
+        if (id <= 0)
+                return -ESRCH;
+        /* Before Linux 6.11 tasks of nested ones have no names that we can tell. */
+        found = ioctl(fd, NS_GET_PID_FROM_PIDNS_OF, id);
+        return found > 0 ? found : -ESRCH;
 }
 
 /* The namespace that an ioctl of another tells of. 0: none, or it is not ours to see. */

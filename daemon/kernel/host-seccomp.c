@@ -120,7 +120,8 @@ bool host_seccomp_owns(const HostSeccomp *host, pid_t pid) {
         uint64_t inode;
 
         if (host->pid_ns != 0)
-                return namespace_inode(pid, "pid", &inode) >= 0 && inode == host->pid_ns;
+                return namespace_inode(pid, "pid", &inode) >= 0 &&
+                        (inode == host->pid_ns || (host->namespaces_nest && host_pid_namespace_is_inside(host, pid)));
         return host->user_ns != 0 && namespace_inode(pid, "user", &inode) >= 0 && inode == host->user_ns &&
                 !launch_server_is_launcher(host->sentry, pid) && !lister_is_child(&host->sentry->lister, pid);
 }
@@ -140,7 +141,9 @@ pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {
 }
 
 static int task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
-        pid_t tid = pid == 0 ? call->tid : host_seccomp_find_task(from_host(host), pid);
+        const HostSeccomp *h = from_host(host);
+        pid_t tid = pid == 0 ? call->tid : h->namespaces_nest ? host_find_as_seen_by(h, call->tid, pid) :
+                host_seccomp_find_task(h, pid);
 
         if (tid < 0)
                 return tid;
@@ -308,6 +311,7 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]) {
         if (r < 0)
                 return r;
 
+        host->namespaces_nest = host->sentry->profile->nested_namespaces > 0;
         host->boottime_offset_ns = boottime_offset(init_pid);
         host->pid_ns_fd = TAKE_FD(fds[LAUNCH_FD_PID_NS]);
         host->proc_fd = TAKE_FD(fds[LAUNCH_FD_PROC]);

@@ -6,6 +6,7 @@
 #include "kernel.h"
 #include "ns/namespace.h"
 #include "ns/pid.h"
+#include "ns/uts.h"
 
 const char *namespace_kind_to_string(NamespaceKind kind) {
         static const char *const names[_NAMESPACE_KIND_MAX] = {
@@ -71,8 +72,15 @@ void namespace_remove(NamespaceTable *table, Namespace *ns) {
         free(ns);
 }
 
-/* One namespace that was seen. NULL: it cannot be kept, or not be looked at. */
-static Namespace *see(Kernel *kernel, NamespaceKind kind, uint64_t inode) {
+static int add(Kernel *kernel, NamespaceKind kind, uint64_t inode, HostTid tid, Namespace **ret) {
+        if (kind == NAMESPACE_UTS)
+                return uts_namespace_add(&kernel->namespaces, inode,
+                                         tid != 0 ? uts_namespace_parent(kernel, tid) : kernel->first_uts, ret);
+        return namespace_add(&kernel->namespaces, kind, inode, ret);
+}
+
+/* One namespace that was seen, of a task or (0) by a descriptor. NULL: it cannot be kept. */
+static Namespace *see(Kernel *kernel, NamespaceKind kind, uint64_t inode, HostTid tid) {
         NamespaceTable *table = &kernel->namespaces;
         Namespace *ns = namespace_find(table, kind, inode);
 
@@ -81,7 +89,7 @@ static Namespace *see(Kernel *kernel, NamespaceKind kind, uint64_t inode) {
                 ns = table->first_pid;
                 ns->inode = inode;
         }
-        if (!ns && namespace_add(table, kind, inode, &ns) < 0)
+        if (!ns && add(kernel, kind, inode, tid, &ns) < 0)
                 return NULL;
         if (ns->seen != table->syncs) {
                 ns->seen = table->syncs;
@@ -102,7 +110,7 @@ static void see_member(Look *look, NamespaceKind kind, HostTid tid, GuestPid id,
         HostNamespace info = {};
         Namespace *ns;
 
-        ns = see(kernel, kind, inode);
+        ns = see(kernel, kind, inode, tid);
         if (!ns)
                 return;
         if (ns->owner_inode == 0 && ns->parent_inode == 0 &&
@@ -141,7 +149,7 @@ static int on_thread(const HostTask *task, void *userdata) {
 
 static int on_held(GuestPid pid, int fd, NamespaceKind kind, const HostNamespace *info, void *userdata) {
         Kernel *kernel = userdata;
-        Namespace *ns = see(kernel, kind, info->inode);
+        Namespace *ns = see(kernel, kind, info->inode, 0);
 
         if (!ns)
                 return 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "kernel.h"
 #include "ns/uts.h"
 
 int uts_namespace_add(NamespaceTable *table, uint64_t inode, const Namespace *parent, Namespace **ret) {
@@ -15,6 +16,25 @@ int uts_namespace_add(NamespaceTable *table, uint64_t inode, const Namespace *pa
         memcpy((*ret)->nodename, parent->nodename, sizeof(parent->nodename));
         memcpy((*ret)->domainname, parent->domainname, sizeof(parent->domainname));
         return 0;
+}
+
+Namespace *uts_namespace_parent(Kernel *kernel, HostTid tid) {
+        Host *host = kernel->host;
+        HostPeer peer;
+        uint64_t inode;
+
+        while (host->ops->task_info(host, tid, &peer) >= 0 && peer.parent != 0 && peer.parent != tid) {
+                Namespace *ns;
+
+                tid = peer.parent;
+                if (!task_table_find_host(&kernel->tasks, tid) ||
+                    host->ops->task_namespace(host, tid, NAMESPACE_UTS, &inode) < 0)
+                        break;
+                ns = namespace_find(&kernel->namespaces, NAMESPACE_UTS, inode);
+                if (ns)
+                        return ns;
+        }
+        return kernel->first_uts;
 }
 
 void uts_name_set(char name[static ABI_UTS_LENGTH], const char *value, size_t length) {
