@@ -4,6 +4,8 @@ bin_PROGRAMS += sentryctl
 sentryctl_SOURCES = \
 	ctl/connect.c \
 	ctl/connect.h \
+	ctl/credentials.c \
+	ctl/credentials.h \
 	ctl/ctl.h \
 	ctl/document.c \
 	ctl/document.h \
@@ -11,6 +13,8 @@ sentryctl_SOURCES = \
 	ctl/embedded.h \
 	ctl/help.c \
 	ctl/help.h \
+	ctl/lists.c \
+	ctl/lists.h \
 	ctl/options.c \
 	ctl/run.h \
 	ctl/sandboxes.c \
@@ -28,12 +32,17 @@ sentryctl_SOURCES = \
 	ctl/text.h \
 	ctl/verb-control.c \
 	ctl/verb-exec.c \
+	ctl/verb-fds.c \
+	ctl/verb-ipc.c \
 	ctl/verb-list.c \
 	ctl/verb-log.c \
+	ctl/verb-mounts.c \
+	ctl/verb-namespaces.c \
 	ctl/verb-profile.c \
 	ctl/verb-ps.c \
 	ctl/verb-run.c \
 	ctl/verb-signal.c \
+	ctl/verb-sockets.c \
 	ctl/verb-status.c \
 	ctl/verb-syscalls.c \
 	ctl/verb-timers.c \

@@ -27,6 +27,13 @@ typedef enum NamespaceKind {
         _NAMESPACE_KIND_MAX,
 } NamespaceKind;
 
+/* A namespace as the host has it; by inodes. */
+typedef struct HostNamespace {
+        uint64_t inode;
+        uint64_t parent; /* USER and PID: the one around it; 0: none, or it is not ours to know */
+        uint64_t owner;  /* the user namespace that owns it; likewise */
+} HostNamespace;
+
 /* What sysinfo(2) needs and only the host knows. Memory in bytes. */
 typedef struct HostSystemInfo {
         uint64_t loads[3]; /* as sysinfo(2) scales them: 1 << SI_LOAD_SHIFT is a load of 1.0 */
@@ -109,6 +116,13 @@ typedef struct HostOps {
         int (*task_find)(Host *host, const Call *call, GuestPid pid, HostTid *ret);
         /* Identity of a namespace of a task: its inode on the host. */
         int (*task_namespace)(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret_inode);
+        /* Everything about it. */
+        int (*namespace_of)(Host *host, HostTid tid, NamespaceKind kind, HostNamespace *ret);
+        /* The namespaces that processes have descriptors of, until function returns other than 0, which is returned. */
+        int (*namespace_for_each_held)(Host *host,
+                                       int (*function)(GuestPid pid, int fd, NamespaceKind kind,
+                                                       const HostNamespace *info, void *userdata),
+                                       void *userdata);
         /* personality(2) of a task. */
         int (*task_personality)(Host *host, HostTid tid, uint32_t *ret);
         int (*task_get_affinity)(Host *host, HostTid tid, CpuSet *ret);

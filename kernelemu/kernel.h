@@ -11,7 +11,7 @@
 #include "event.h"
 #include "host.h"
 #include "log/kernel-log.h"
-#include "ns/uts.h"
+#include "ns/namespace.h"
 #include "record.h"
 #include "statistics.h"
 #include "syscall.h"
@@ -67,8 +67,8 @@ struct Kernel {
 
         bool personalities;               /* a task has asked for a personality that changes uname(2); not
                                            * recorded: personalities are the tasks' own */
-        UTSTable uts;                     /* owned by ns/uts.c; recorded */
-        UTSNamespace *first_uts;          /* in uts, once the sandbox has booted; recorded by its inode */
+        NamespaceTable namespaces;        /* owned by ns/namespace.c; UTS recorded */
+        Namespace *first_uts;             /* in namespaces, held; recorded by its inode, known once it has booted */
         TaskTable tasks;                  /* owned by task/task-table.c; recorded */
         PtraceRules ptrace;               /* owned by task/ptrace-rules.c; not recorded: made of host ids */
         Timekeeper timekeeper;            /* owned by time/timekeeper.c; recorded */
@@ -101,7 +101,7 @@ uint64_t kernel_uptime_usec(Kernel *kernel);
 bool kernel_capable(const Kernel *kernel, const Call *call, int capability);
 
 /* The UTS namespace of the calling task. 0 or -ESRCH. */
-int kernel_uts_of(Kernel *kernel, const Call *call, UTSNamespace **ret);
+int kernel_uts_of(Kernel *kernel, const Call *call, Namespace **ret);
 
 /* Something was added to the log: readers that wait get it. */
 void kernel_log_changed(Kernel *kernel);

@@ -11,6 +11,10 @@ libkernelemu_a_SOURCES = \
 	kernelemu/kernel.h \
 	kernelemu/log/kernel-log.c \
 	kernelemu/log/kernel-log.h \
+	kernelemu/ns/namespace.c \
+	kernelemu/ns/namespace.h \
+	kernelemu/ns/pid.c \
+	kernelemu/ns/pid.h \
 	kernelemu/ns/uts.c \
 	kernelemu/ns/uts.h \
 	kernelemu/record.c \
@@ -20,6 +24,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/sys/clock.c \
 	kernelemu/sys/image.c \
 	kernelemu/sys/itimer.c \
+	kernelemu/sys/namespace.c \
 	kernelemu/sys/pid.c \
 	kernelemu/sys/priority.c \
 	kernelemu/sys/process.c \
@@ -35,8 +40,6 @@ libkernelemu_a_SOURCES = \
 	kernelemu/syscall.h \
 	kernelemu/syscalls.def \
 	kernelemu/task/host-task.h \
-	kernelemu/task/pid-namespace.c \
-	kernelemu/task/pid-namespace.h \
 	kernelemu/task/process-group.c \
 	kernelemu/task/process-group.h \
 	kernelemu/task/ptrace-rules.c \

@@ -106,6 +106,7 @@ const char *syscall_feature_to_string(SyscallFeature feature) {
                 [SYSCALL_FEATURE_PID_HOST] = "pid-host",
                 [SYSCALL_FEATURE_TRACING] = "tracing",
                 [SYSCALL_FEATURE_TIMERS] = "timers",
+                [SYSCALL_FEATURE_NO_NESTING] = "no-nesting",
         };
 
         return feature < _SYSCALL_FEATURE_MAX ? names[feature] : NULL;

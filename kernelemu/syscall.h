@@ -50,6 +50,7 @@ typedef enum SyscallFeature {
         SYSCALL_FEATURE_PID_HOST, /* "pid": "host" */
         SYSCALL_FEATURE_TRACING,  /* "ptraceScope" above 0, or "pid": "host" */
         SYSCALL_FEATURE_TIMERS,   /* "timers": "emulated" */
+        SYSCALL_FEATURE_NO_NESTING, /* namespaces are those of the launch, and none are made or joined */
         _SYSCALL_FEATURE_MAX,
 } SyscallFeature;
 

@@ -55,6 +55,8 @@ live_tests = \
 	tests/live/tasks.sh \
 	tests/live/timer-list.sh \
 	tests/live/timers.sh \
+	tests/live/lists.sh \
+	tests/live/nesting.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
 	tests/live/stuck.sh \

@@ -19,5 +19,7 @@ static inline uint32_t profile_features(const Profile *profile) {
                 features |= 1U << SYSCALL_FEATURE_TRACING;
         if (profile->timers_emulated)
                 features |= 1U << SYSCALL_FEATURE_TIMERS;
+        if (profile->nested_namespaces == 0)
+                features |= 1U << SYSCALL_FEATURE_NO_NESTING;
         return features;
 }

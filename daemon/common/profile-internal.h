@@ -16,6 +16,7 @@
 #define PROFILE_LOG_SIZE_DEFAULT 65536U
 #define PROFILE_PTRACE_SCOPE_DEFAULT 1U
 #define PROFILE_PTRACE_SCOPE_MAX 3U
+#define PROFILE_NESTED_MAX 63U /* with the sandbox's own as many as sentry-kernel lists */
 #define PROFILE_DESCRIPTION_MAX 256U
 
 /* Where a document, or one of those that it was merged of, comes from. */
@@ -141,6 +142,7 @@ void read_cpus(ProfileReader *, const KeyPath *, const SchemaKey *, json_object 
 void read_pid(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_ptrace_scope(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_timers(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_nested_namespaces(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_freezer(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_network(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_log_size(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);

@@ -66,6 +66,8 @@ static const SchemaKey sentry_keys[] = {
         { .name = "timers", .types = SCHEMA_STRING, .allowed = "\"emulated\" or \"native\"", .read = read_timers },
         { .name = "pauseTimers", .types = SCHEMA_BOOLEAN, .allowed = "true or false",
           .read = read_boolean, .offset = offsetof(Profile, pause_timers) },
+        { .name = "nestedNamespaces", .types = SCHEMA_INTEGER, .allowed = "a number from 0 to 63",
+          .read = read_nested_namespaces },
         { .name = "network", .types = SCHEMA_STRING, .allowed = "\"none\", \"private\" or \"host\"",
           .read = read_network },
         { .name = "emulatedCapabilities", .types = SCHEMA_ARRAY, .allowed = ALLOWED_CAPABILITIES,
@@ -199,6 +201,8 @@ static int profile_new(Profile **ret) {
  * means "host"; and what contradicts itself is refused rather than guessed. */
 static void check_namespaces(ProfileReader *reader) {
         static const KeyPath linux_path = { .key = "linux" }, path = { .up = &linux_path, .key = "namespaces" };
+        static const KeyPath sentry_path = { .key = "sentry" },
+                             nested_path = { .up = &sentry_path, .key = "nestedNamespaces" };
         Profile *profile = reader->profile;
 
         if ((profile->namespaces & CLONE_NEWPID) == 0) {
@@ -210,6 +214,11 @@ static void check_namespaces(ProfileReader *reader) {
         }
         if (profile->pid_host)
                 profile->namespaces &= ~CLONE_NEWPID;
+        /* Who belongs to the sandbox is then told by its user namespace, which a nested one is not. */
+        if (profile->pid_host && profile->nested_namespaces > 0)
+                profile_complain(reader, &nested_path,
+                                 "namespaces cannot nest with the host's process ids: set it to 0, or sentry.pid to "
+                                 "\"private\"");
 
         if ((profile->namespaces & CLONE_NEWNET) == 0) {
                 if (reader->has_network && profile->network != PROFILE_NETWORK_HOST)

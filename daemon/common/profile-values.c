@@ -577,6 +577,11 @@ void read_timers(ProfileReader *reader, const KeyPath *path, const SchemaKey *ke
                 reader->profile->timers_emulated = i == 0;
 }
 
+void read_nested_namespaces(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                            void *target) {
+        read_integer(reader, path, key, value, 0, PROFILE_NESTED_MAX, &reader->profile->nested_namespaces);
+}
+
 void read_freezer(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
                   void *target) {
         static const char *const words[_PROFILE_FREEZER_MAX] = {

@@ -72,6 +72,7 @@ typedef struct Profile {
         bool pid_host;
         bool init; /* sentry-init is the first process, not the program */
         unsigned ptrace_scope; /* 0-3, as in Yama */
+        unsigned nested_namespaces; /* of each type, that programs inside may make: 0 to PROFILE_NESTED_MAX */
         ProfileNetwork network;
         ProfileFreezer freezer;
         bool timers_emulated;

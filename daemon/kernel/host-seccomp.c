@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "host-behalf.h"
+#include "host-namespaces.h"
 #include "host-tasks.h"
 #include "launch-protocol.h"
 #include "log.h"
@@ -119,9 +120,10 @@ bool host_seccomp_owns(const HostSeccomp *host, pid_t pid) {
         uint64_t inode;
 
         if (host->pid_ns != 0)
-                return namespace_inode(pid, "pid", &inode) >= 0 && inode == host->pid_ns;
+                return namespace_inode(pid, "pid", &inode) >= 0 &&
+                        (inode == host->pid_ns || (host->namespaces_nest && host_pid_namespace_is_inside(host, pid)));
         return host->user_ns != 0 && namespace_inode(pid, "user", &inode) >= 0 && inode == host->user_ns &&
-                !launch_server_is_launcher(host->sentry, pid);
+                !launch_server_is_launcher(host->sentry, pid) && !lister_is_child(&host->sentry->lister, pid);
 }
 
 pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {
@@ -139,34 +141,14 @@ pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {
 }
 
 static int task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
-        pid_t tid = pid == 0 ? call->tid : host_seccomp_find_task(from_host(host), pid);
+        const HostSeccomp *h = from_host(host);
+        pid_t tid = pid == 0 ? call->tid : h->namespaces_nest ? host_find_as_seen_by(h, call->tid, pid) :
+                host_seccomp_find_task(h, pid);
 
         if (tid < 0)
                 return tid;
         *ret = tid;
         return 0;
-}
-
-static int task_namespace(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret_inode) {
-        static const char *const names[_NAMESPACE_KIND_MAX] = {
-                [NAMESPACE_USER] = "user",
-                [NAMESPACE_PID] = "pid",
-                [NAMESPACE_MOUNT] = "mnt",
-                [NAMESPACE_UTS] = "uts",
-                [NAMESPACE_IPC] = "ipc",
-                [NAMESPACE_NETWORK] = "net",
-                [NAMESPACE_CGROUP] = "cgroup",
-                [NAMESPACE_TIME] = "time",
-        };
-        HostSeccomp *h = from_host(host);
-        int r;
-
-        if (kind == NAMESPACE_UTS) {
-                *ret_inode = h->uts_ns;
-                return 0;
-        }
-        r = namespace_inode(tid, names[kind], ret_inode);
-        return r == -ENOENT ? -ESRCH : host_error_to_guest(r);
 }
 
 static int task_personality(Host *host, HostTid tid, uint32_t *ret) {
@@ -243,7 +225,9 @@ static const HostOps host_seccomp_ops = {
         .memory_read = memory_read,
         .memory_write = memory_write,
         .task_find = task_find,
-        .task_namespace = task_namespace,
+        .task_namespace = host_task_namespace,
+        .namespace_of = host_namespace_of,
+        .namespace_for_each_held = host_namespace_for_each_held,
         .task_personality = task_personality,
         .task_get_affinity = task_get_affinity,
         .task_set_affinity = task_set_affinity,
@@ -318,6 +302,7 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]) {
         if (r < 0)
                 return r;
 
+        host->namespaces_nest = host->sentry->profile->nested_namespaces > 0;
         host_clocks_attach(&host->clocks, init_pid);
         host->pid_ns_fd = TAKE_FD(fds[LAUNCH_FD_PID_NS]);
         host->proc_fd = TAKE_FD(fds[LAUNCH_FD_PROC]);

@@ -221,7 +221,7 @@ int kernel_property_number(sd_bus *bus, const char *path, const char *interface,
 int kernel_property_name(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
                          void *userdata, sd_bus_error *error) {
         const Sentry *sentry = userdata;
-        const UTSNamespace *uts = sentry->kernel->first_uts;
+        const Namespace *uts = sentry->kernel->first_uts;
         char name[ABI_UTS_LENGTH];
         size_t n, ok;
 

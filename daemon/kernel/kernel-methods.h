@@ -27,6 +27,12 @@ int kernel_method_get_clocks(sd_bus_message *m, void *userdata, sd_bus_error *er
 /* Answers a method with an array of what fill appends. */
 int kernel_reply_array(sd_bus_message *m, const char *contents, int (*fill)(sd_bus_message *reply, void *userdata),
                        void *userdata);
+/* list-methods.c */
+int kernel_method_list_fds(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_list_mounts(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_list_sockets(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_list_namespaces(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_list_ipc(sd_bus_message *m, void *userdata, sd_bus_error *error);
 /* tracer-methods.c */
 int kernel_method_trace(sd_bus_message *m, void *userdata, sd_bus_error *error);
 

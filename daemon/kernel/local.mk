@@ -9,6 +9,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/confine.c \
 	daemon/kernel/confine.h \
 	daemon/kernel/exec-methods.c \
+	daemon/kernel/fd-tables.c \
+	daemon/kernel/fd-tables.h \
 	daemon/kernel/freezer-cgroup.c \
 	daemon/kernel/freezer-ptrace.c \
 	daemon/kernel/freezer.c \
@@ -17,6 +19,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/host-behalf.h \
 	daemon/kernel/host-clock.c \
 	daemon/kernel/host-clock.h \
+	daemon/kernel/host-namespaces.c \
+	daemon/kernel/host-namespaces.h \
 	daemon/kernel/host-seccomp.c \
 	daemon/kernel/host-seccomp.h \
 	daemon/kernel/host-timers.c \
@@ -27,6 +31,17 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/kernel-methods.c \
 	daemon/kernel/kernel-methods.h \
 	daemon/kernel/launch-server.c \
+	daemon/kernel/lines.c \
+	daemon/kernel/lines.h \
+	daemon/kernel/list-fds.c \
+	daemon/kernel/list-ipc.c \
+	daemon/kernel/list-methods.c \
+	daemon/kernel/list-mounts.c \
+	daemon/kernel/list-namespaces.c \
+	daemon/kernel/list-sockets.c \
+	daemon/kernel/list-sockets.h \
+	daemon/kernel/lister.c \
+	daemon/kernel/lister.h \
 	daemon/kernel/main.c \
 	daemon/kernel/notify.c \
 	daemon/kernel/notify.h \
@@ -37,6 +52,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/signal-methods.c \
 	daemon/kernel/signals.c \
 	daemon/kernel/signals.h \
+	daemon/kernel/sock-diag.c \
+	daemon/kernel/sock-diag.h \
 	daemon/kernel/task-methods.c \
 	daemon/kernel/task-watch.c \
 	daemon/kernel/task-watch.h \

@@ -135,6 +135,7 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         LIST_INIT(&sentry->launches);
         freezer_init(&sentry->freezer, sentry);
         tracer_init(&sentry->tracer, sentry);
+        lister_init(&sentry->lister, sentry);
         sandbox_cgroup_init(&sentry->cgroup);
         sentry->init_pidfd = -EBADF;
         r = host_seccomp_init(&sentry->host, sentry);
@@ -191,6 +192,7 @@ Sentry *sentry_free(Sentry *sentry) {
         launch_server_done(sentry);
         notifier_done(&sentry->notifier);
         tracer_done(&sentry->tracer);
+        lister_done(&sentry->lister);
         freezer_done(&sentry->freezer);
         task_watch_done(&sentry->task_watch);
         host_seccomp_done(&sentry->host);

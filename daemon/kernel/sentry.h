@@ -16,6 +16,7 @@
 #include "freezer.h"
 #include "host-seccomp.h"
 #include "kernel.h"
+#include "lister.h"
 #include "notify.h"
 #include "profile.h"
 #include "task-watch.h"
@@ -66,6 +67,7 @@ struct Sentry {
         Notifier notifier;         /* owned by notify.c */
         Freezer freezer;           /* owned by freezer.c */
         Tracer tracer;             /* owned by tracer.c */
+        Lister lister;             /* owned by lister.c */
         SandboxCgroup cgroup;      /* owned; launch-server.c fills it in */
         bool launcher_lost;        /* the first launcher died without a word: its part of tidying up is ours */
 

@@ -216,6 +216,36 @@ int isolate_new(const Profile *profile, LaunchFailure *failure) {
         return make_namespaces(profile->namespaces & CLONE_NEWPID, failure);
 }
 
+/* The host's own limits (namespaces(7), /proc/sys/user), of what is made in our user namespace and in all below it. The
+ * sandbox's own namespaces count, but for the user namespace itself. */
+static int limit_namespaces(const Profile *profile, LaunchFailure *failure) {
+        static const struct {
+                const char *name;
+                int flag;
+        } kinds[] = {
+                { "user", 0 },            { "pid", CLONE_NEWPID }, { "mnt", CLONE_NEWNS },
+                { "uts", CLONE_NEWUTS },  { "ipc", CLONE_NEWIPC }, { "net", CLONE_NEWNET },
+                { "time", CLONE_NEWTIME }, { "cgroup", CLONE_NEWCGROUP },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                bool own = kinds[i].flag == CLONE_NEWNS || (profile->namespaces & kinds[i].flag);
+                char path[64], text[16];
+                int r;
+
+                (void) snprintf(path, sizeof(path), "/proc/sys/user/max_%s_namespaces", kinds[i].name);
+                (void) snprintf(text, sizeof(text), "%u\n", profile->nested_namespaces + own);
+                r = write_proc(path, text);
+                if (r < 0 && r != -ENOENT) /* a type that the kernel does not have */
+                        return failure_set(failure, r,
+                                           r == -EROFS ? "/proc/sys is read-only here, as in many containers: have it "
+                                                         "writable, or sentry.nestedNamespaces at 0."
+                                                       : NULL,
+                                           "cannot limit the number of %s namespaces in the sandbox", kinds[i].name);
+        }
+        return 0;
+}
+
 int isolate_new_child(const Profile *profile, LaunchFailure *failure) {
         int flags = profile->namespaces & ~(CLONE_NEWUSER | CLONE_NEWTIME | CLONE_NEWPID | CLONE_NEWNS);
         int r;
@@ -230,6 +260,12 @@ int isolate_new_child(const Profile *profile, LaunchFailure *failure) {
                 if (profile->domainname && setdomainname(profile->domainname, strlen(profile->domainname)) < 0)
                         return failure_set(failure, errno, NULL, "cannot set the domain name '%s'",
                                            profile->domainname);
+        }
+
+        if (profile->nested_namespaces > 0) {
+                r = limit_namespaces(profile, failure);
+                if (r < 0)
+                        return r;
         }
 
         if ((flags & CLONE_NEWNET) && profile->network == PROFILE_NETWORK_PRIVATE)
