@@ -34,6 +34,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/sys/sysinfo.c \
 	kernelemu/sys/syslog.c \
 	kernelemu/sys/timer.c \
+	kernelemu/sys/timespec.h \
 	kernelemu/sys/trace.c \
 	kernelemu/sys/utsname.c \
 	kernelemu/syscall.c \
