@@ -44,6 +44,7 @@ live_tests = \
 	tests/live/pause.sh \
 	tests/live/programs.sh \
 	tests/live/init.sh \
+	tests/live/mounts.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \

@@ -17,6 +17,8 @@
 #define PROFILE_PTRACE_SCOPE_DEFAULT 1U
 #define PROFILE_PTRACE_SCOPE_MAX 3U
 #define PROFILE_DESCRIPTION_MAX 256U
+#define PROFILE_LAYERS_MAX 64U
+#define PROFILE_PATHS_MAX 256U
 
 /* Where a document, or one of those that it was merged of, comes from. */
 typedef struct ProfileSource {
@@ -143,7 +145,10 @@ void read_ptrace_scope(ProfileReader *, const KeyPath *, const SchemaKey *, json
 void read_freezer(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_network(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_log_size(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_masked_paths(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_mounts(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+
+void profile_mount_done(ProfileMount *mount);
 
 /* Reads "a word of a list". The index of the word, or -1 after a complaint. */
 int read_word(ProfileReader *reader, const KeyPath *path, const char *const *words, size_t n_words,

@@ -43,6 +43,10 @@ static const Schema process_schema = SCHEMA(process_keys);
 static const SchemaKey linux_keys[] = {
         { .name = "namespaces", .types = SCHEMA_ARRAY, .read = read_namespaces,
           .allowed = "an array of objects { \"type\": \"…\" }" },
+        { .name = "maskedPaths", .types = SCHEMA_ARRAY, .allowed = "an array of absolute paths",
+          .read = read_masked_paths, .offset = offsetof(Profile, masked_paths) },
+        { .name = "readonlyPaths", .types = SCHEMA_ARRAY, .allowed = "an array of absolute paths",
+          .read = read_masked_paths, .offset = offsetof(Profile, readonly_paths) },
 };
 static const Schema linux_schema = SCHEMA(linux_keys);
 

@@ -23,6 +23,8 @@ typedef enum ProfileMountType {
         PROFILE_MOUNT_DEV,    /* a tmpfs with the harmless devices, fd, std*, pts, shm, ptmx */
         PROFILE_MOUNT_DEVPTS,
         PROFILE_MOUNT_MQUEUE,
+        PROFILE_MOUNT_SYSFS,   /* that of the sandbox's network namespace, or the host's; always read-only */
+        PROFILE_MOUNT_OVERLAY,
         _PROFILE_MOUNT_TYPE_MAX,
 } ProfileMountType;
 
@@ -31,7 +33,9 @@ typedef struct ProfileMount {
         char *destination; /* absolute, normalized */
         char *source;      /* BIND: absolute, normalized */
         bool read_only, nosuid, nodev, noexec, recursive; /* nosuid and nodev are always true in effect */
-        char *data;        /* options for the file system (mode=, size=, nr_inodes=), comma-separated, or NULL */
+        char *data;        /* options for the file system (mode=, size=, hidepid=), comma-separated, or NULL */
+        char **lower;      /* OVERLAY: absolute, normalized, the topmost first; at least one */
+        char *upper, *work; /* OVERLAY: absolute, normalized; both NULL: what is written goes with the sandbox */
 } ProfileMount;
 
 typedef struct ProfileRlimit {
@@ -68,6 +72,9 @@ typedef struct Profile {
         size_t n_rlimits;
         ProfileMount *mounts; /* in order */
         size_t n_mounts;
+        char **masked_paths; /* absolute, normalized; nothing of them is to be seen. NULL: what a mount of type "proc" has
+                              * by default, and profile_masked_by_default */
+        char **readonly_paths; /* absolute, normalized; or NULL */
         int namespaces; /* CLONE_NEW* the sandbox gets of its own, after "pid" and "network" are applied */
         bool pid_host;
         bool init; /* sentry-init is the first process, not the program */
@@ -83,6 +90,9 @@ typedef struct Profile {
 
 Profile *profile_free(Profile *profile);
 static inline void profile_freep(Profile **profile) { profile_free(*profile); }
+
+/* What of the host is hidden where linux.maskedPaths says nothing: below each mount of type "proc", and anywhere. */
+extern const char *const profile_masked_in_proc[], *const profile_masked_by_default[]; /* NULL-terminated */
 
 /* "RLIMIT_NOFILE" and the like for 0, 1, …; NULL at the end. */
 const char *profile_rlimit_name(unsigned resource);

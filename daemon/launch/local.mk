@@ -15,6 +15,9 @@ liblaunch_a_SOURCES = \
 	daemon/launch/launch.c \
 	daemon/launch/launch.h \
 	daemon/launch/mount-dev.c \
+	daemon/launch/mount-facts.c \
+	daemon/launch/mount-mask.c \
+	daemon/launch/mount-overlay.c \
 	daemon/launch/mount-tree.c \
 	daemon/launch/mount-tree.h \
 	daemon/launch/mounts-internal.h \

@@ -366,7 +366,7 @@ static void test_mounts(void) {
         bad(MOUNT("{ \"destination\": \"/\", \"type\": \"tmpfs\" }"), 1, "mounts[0].destination", "set root.path");
         bad(MOUNT("{ \"destination\": \"//.\", \"type\": \"tmpfs\" }"), 1, "mounts[0].destination", "set root.path");
         bad(MOUNT("{ \"destination\": \"/x\", \"type\": \"ext4\" }"), 1, "mounts[0].type",
-            "expected \"bind\", \"tmpfs\", \"proc\", \"dev\", \"devpts\" or \"mqueue\", found \"ext4\"");
+            "expected \"bind\", \"tmpfs\", \"proc\", \"dev\", \"devpts\", \"mqueue\", \"sysfs\" or \"overlay\", found \"ext4\"");
         bad(MOUNT("{ \"destination\": \"/x\", \"type\": \"bind\" }"), 1, "mounts[0].source", "missing");
         bad(MOUNT("{ \"destination\": \"/x\", \"type\": \"bind\",\n\"source\": \"y\" }"), 2, "mounts[0].source",
             "absolute");
@@ -385,7 +385,14 @@ static void test_mounts(void) {
             "expected one of ro, rw, nosuid, nodev, noexec, exec, mode=, size=, nr_inodes=, found \"uid=0\"");
         bad(OPTION("tmpfs", "rbind"), 2, "mounts[0].options[0]", "found \"rbind\"");
         bad(OPTION("proc", "size=1m"), 2, "mounts[0].options[0]",
-            "expected one of ro, rw, nosuid, nodev, noexec, exec, found \"size=1m\"");
+            "expected one of ro, rw, nosuid, nodev, noexec, exec, hidepid=, found \"size=1m\"");
+        bad(OPTION("proc", "hidepid=3"), 2, "mounts[0].options[0]", "expected off, noaccess, invisible or ptraceable");
+        bad(OPTION("overlay", "upperdir=/x"), 1, "mounts[0].options", "needs an option \"lowerdir=/");
+        bad(OPTION("overlay", "lowerdir=/a:b"), 2, "mounts[0].options[0]", "absolute paths without \"..\"");
+        bad(OPTION("overlay", "lowerdir=/a/../b"), 2, "mounts[0].options[0]", "absolute paths without \"..\"");
+        bad(OPTION("tmpfs", "lowerdir=/a"), 2, "mounts[0].options[0]", "found \"lowerdir=/a\"");
+        bad("{ \"linux\": { \"maskedPaths\": [\"x\"] } }", 1, "linux.maskedPaths[0]", "expected an absolute path");
+        bad("{ \"linux\": { \"readonlyPaths\": [\"/\"] } }", 1, "linux.readonlyPaths[0]", "and not \"/\", found \"/\"");
         bad(OPTION("devpts", "gid=5"), 2, "mounts[0].options[0]", "expected one of ro");
         bad(OPTION("tmpfs", "ro,nosuid"), 2, "mounts[0].options[0]", "one option per string");
         bad(OPTION("tmpfs", "ro=1"), 2, "mounts[0].options[0]", "found \"ro=1\"");
