@@ -45,6 +45,7 @@ live_tests = \
 	tests/live/programs.sh \
 	tests/live/init.sh \
 	tests/live/mounts.sh \
+	tests/live/limits.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \

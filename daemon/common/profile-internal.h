@@ -77,6 +77,7 @@ struct Schema {
 
 #define SCHEMA(keys) { (keys), ELEMENTSOF(keys) }
 
+extern const Schema profile_resources_schema; /* profile-linux.c */
 extern const Schema profile_schema, profile_mount_schema;
 
 /* profile.c */
@@ -146,8 +147,10 @@ void read_freezer(ProfileReader *, const KeyPath *, const SchemaKey *, json_obje
 void read_network(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_log_size(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_masked_paths(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_limits(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_mounts(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 
+void profile_check_resources(ProfileReader *reader);
 void profile_mount_done(ProfileMount *mount);
 
 /* Reads "a word of a list". The index of the word, or -1 after a complaint. */

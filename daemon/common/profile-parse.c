@@ -12,7 +12,8 @@
 #endif
 
 #define NAMESPACES_DEFAULT                                                                                     \
-        (CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWTIME)
+        (CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWTIME |     \
+         CLONE_NEWCGROUP)
 
 #define ALLOWED_OBJECT "an object"
 #define ALLOWED_PATH "an absolute path without \"..\""
@@ -47,6 +48,7 @@ static const SchemaKey linux_keys[] = {
           .read = read_masked_paths, .offset = offsetof(Profile, masked_paths) },
         { .name = "readonlyPaths", .types = SCHEMA_ARRAY, .allowed = "an array of absolute paths",
           .read = read_masked_paths, .offset = offsetof(Profile, readonly_paths) },
+        { .name = "resources", .types = SCHEMA_OBJECT, .allowed = ALLOWED_OBJECT, .members = &profile_resources_schema },
 };
 static const Schema linux_schema = SCHEMA(linux_keys);
 
@@ -63,6 +65,8 @@ static const SchemaKey sentry_keys[] = {
         { .name = "pid", .types = SCHEMA_STRING, .allowed = "\"private\" or \"host\"", .read = read_pid },
         { .name = "freezer", .types = SCHEMA_STRING, .allowed = "\"auto\", \"cgroup\" or \"ptrace\"",
           .read = read_freezer },
+        { .name = "limits", .types = SCHEMA_STRING, .allowed = "\"required\" or \"best-effort\"",
+          .read = read_limits },
         { .name = "init", .types = SCHEMA_BOOLEAN, .allowed = "true or false",
           .read = read_boolean, .offset = offsetof(Profile, init) },
         { .name = "ptraceScope", .types = SCHEMA_INTEGER, .allowed = "a number from 0 to 3",
@@ -248,8 +252,10 @@ int profile_document_read(json_object *document, ProfileDocument kind, const Pro
         schema_read_object(&reader, NULL, &profile_schema, document, profile);
 
         /* What is a part only may get the rest from another one. */
-        if (kind == PROFILE_DOCUMENT_RESOLVED || (kind == PROFILE_DOCUMENT_FILE && !reader.has_extends))
+        if (kind == PROFILE_DOCUMENT_RESOLVED || (kind == PROFILE_DOCUMENT_FILE && !reader.has_extends)) {
                 check_namespaces(&reader);
+                profile_check_resources(&reader);
+        }
 
         if (reader.error < 0)
                 return reader.error;

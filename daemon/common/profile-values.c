@@ -424,7 +424,7 @@ static const struct {
 } namespace_types[] = {
         { "user", CLONE_NEWUSER },   { "mount", CLONE_NEWNS }, { "pid", CLONE_NEWPID },
         { "ipc", CLONE_NEWIPC },     { "network", CLONE_NEWNET }, { "uts", CLONE_NEWUTS },
-        { "time", CLONE_NEWTIME },
+        { "time", CLONE_NEWTIME },   { "cgroup", CLONE_NEWCGROUP },
 };
 
 static void read_namespace_type(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,

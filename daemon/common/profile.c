@@ -47,6 +47,8 @@ Profile *profile_free(Profile *profile) {
         profile_mounts_free(profile->mounts, profile->n_mounts);
         strv_free(profile->masked_paths);
         strv_free(profile->readonly_paths);
+        for (size_t i = 0; i < profile->resources.n_hugepages; i++)
+                free(profile->resources.hugepages[i].page_size);
         free(profile->kernel_release);
         free(profile->kernel_version);
         free(profile->cpus);

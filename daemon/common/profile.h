@@ -15,6 +15,8 @@
 #define PROFILE_EXTENDS_MAX 8U          /* how long a chain of "extends" may be */
 #define PROFILE_MOUNTS_MAX 256U
 #define PROFILE_ENV_MAX 4096U
+#define PROFILE_HUGEPAGES_MAX 8U
+#define PROFILE_THROTTLES_MAX 64U
 
 typedef enum ProfileMountType {
         PROFILE_MOUNT_BIND,
@@ -57,6 +59,41 @@ typedef enum ProfileFreezer {
         _PROFILE_FREEZER_MAX,
 } ProfileFreezer;
 
+typedef enum ProfileLimits {
+        PROFILE_LIMITS_REQUIRED,    /* no sandbox without what linux.resources asks for */
+        PROFILE_LIMITS_BEST_EFFORT, /* a warning in place of what cannot be had */
+        _PROFILE_LIMITS_MAX,
+} ProfileLimits;
+
+typedef struct ProfileHugepages {
+        char *page_size; /* "2MB": letters and digits */
+        int64_t limit;   /* bytes; -1: none */
+} ProfileHugepages;
+
+typedef enum ProfileThrottleKind {
+        PROFILE_THROTTLE_RBPS,
+        PROFILE_THROTTLE_WBPS,
+        PROFILE_THROTTLE_RIOPS,
+        PROFILE_THROTTLE_WIOPS,
+        _PROFILE_THROTTLE_KIND_MAX,
+} ProfileThrottleKind;
+
+typedef struct ProfileThrottle {
+        ProfileThrottleKind kind;
+        int64_t major, minor, rate; /* rate: bytes or operations per second */
+} ProfileThrottle;
+
+/* linux.resources. Numbers: 0 is not set, -1 no limit (which lifts none of a group above). */
+typedef struct ProfileResources {
+        int64_t memory, memory_and_swap, memory_low, pids; /* memory: bytes */
+        int64_t cpu_quota, cpu_period, cpu_shares;         /* microseconds; shares as in cgroups version 1 */
+        int64_t io_weight;
+        ProfileHugepages hugepages[PROFILE_HUGEPAGES_MAX];
+        size_t n_hugepages;
+        ProfileThrottle throttles[PROFILE_THROTTLES_MAX];
+        size_t n_throttles;
+} ProfileResources;
+
 /* A profile, resolved (extends and overrides applied) and checked. All fields immutable after parsing. */
 typedef struct Profile {
         char *hostname, *domainname;
@@ -81,6 +118,8 @@ typedef struct Profile {
         unsigned ptrace_scope; /* 0-3, as in Yama */
         ProfileNetwork network;
         ProfileFreezer freezer;
+        ProfileResources resources;
+        ProfileLimits limits;
         char *kernel_release, *kernel_version; /* or NULL: the host's */
         char *cpus; /* list as in cpuset(7) ("0-3,5"), or NULL */
         unsigned n_cpus; /* > 0: the first so many of the allowed ones; cpus is NULL then */

@@ -17,6 +17,7 @@
 #include "filter.h"
 #include "isolate.h"
 #include "launch-protocol.h"
+#include "cgroup-limits.h"
 #include "mount-tree.h"
 #include "mounts.h"
 #include "program.h"
@@ -182,7 +183,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         int handles[_LAUNCH_FD_MAX]; /* close-on-exec all, and at a failure this process ends */
         _cleanup_(program_done) Program program = {};
         pid_t pid = getpid();
-        bool killable, in_cgroup;
+        bool killable, in_cgroup = false;
         int r;
 
         /* In the namespaces of others we can be seen from now on, or from the start: none of them may open
@@ -196,6 +197,9 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         if (request->init_pidfd >= 0)
                 r = isolate_join_mounts(request->init_pidfd, failure);
         else {
+                /* Before there is a namespace of control groups, which begins with the group that its maker is in. Nobody
+                 * pauses a sandbox that has no program yet. */
+                in_cgroup = cgroup_join(child->cgroup);
                 r = isolate_new_child(request->profile, failure);
                 if (r >= 0)
                         r = mounts_apply(request->profile, failure);
@@ -243,8 +247,10 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                 return failure_set(failure, errno, NULL, "cannot restore the signal mask");
 
         /* Late: if the sandbox is paused, this is where we stand still from now on. */
-        in_cgroup = cgroup_join(child->cgroup);
-        if (!in_cgroup && request->profile->freezer == PROFILE_FREEZER_CGROUP)
+        if (request->init_pidfd >= 0)
+                in_cgroup = cgroup_join(child->cgroup);
+        if (!in_cgroup && (request->profile->freezer == PROFILE_FREEZER_CGROUP ||
+                           (limits_any(request->profile) && request->profile->limits == PROFILE_LIMITS_REQUIRED)))
                 return failure_set(failure, errno,
                                    "Only who may move processes to the nearest group above both can do that.",
                                    "cannot enter the control group of the sandbox");

@@ -14,6 +14,8 @@ liblaunch_a_SOURCES = \
 	daemon/launch/isolate.h \
 	daemon/launch/launch.c \
 	daemon/launch/launch.h \
+	daemon/launch/cgroup-limits.c \
+	daemon/launch/cgroup-limits.h \
 	daemon/launch/mount-dev.c \
 	daemon/launch/mount-facts.c \
 	daemon/launch/mount-mask.c \

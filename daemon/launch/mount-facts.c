@@ -152,6 +152,39 @@ static int state_cpus(Mounter *mounter) {
         return r;
 }
 
+/* Lines of /proc/meminfo in kB: what the sandbox may use is all there is, and free. */
+static int state_memory(Mounter *mounter) {
+        const ProfileResources *resources = &mounter->profile->resources;
+        const int64_t limit = resources->memory / 1024,
+                      swap = resources->memory_and_swap > 0 ? (resources->memory_and_swap - resources->memory) / 1024 : INT64_MAX;
+        _cleanup_free_ char *text = NULL, *cut = NULL;
+        char *rest;
+        int r;
+
+        if (resources->memory <= 0)
+                return 0;
+        r = read_full_file("/proc/meminfo", TEXT_MAX, &text, NULL);
+        rest = text;
+        for (char *line; r >= 0 && (line = strsep(&rest, "\n"));) {
+                char name[32];
+                int64_t kb;
+
+                if (sscanf(line, "%31[^:]: %" SCNd64 " kB", name, &kb) != 2) {
+                        if (*line)
+                                r = string_appendf(&cut, "%s\n", line);
+                        continue;
+                }
+                if (streq(name, "MemTotal") || streq(name, "MemFree") || streq(name, "MemAvailable"))
+                        kb = MIN(kb, limit);
+                else if (startswith(name, "Swap") && !streq(name, "SwapCached"))
+                        kb = MIN(kb, swap);
+                else if (!startswith(name, "Huge") && !startswith(name, "Vmalloc") && !startswith(name, "DirectMap"))
+                        kb = 0;
+                r = string_appendf(&cut, "%s:%*" PRId64 " kB\n", name, 24 - (int) strlen(name), kb);
+        }
+        return r < 0 ? r : state_in_proc(mounter, "meminfo", cut ?: "");
+}
+
 static int state_version(Mounter *mounter) {
         const Profile *profile = mounter->profile;
         const char *release, *version;
@@ -181,6 +214,8 @@ int mounter_state_facts(Mounter *mounter) {
         int r;
 
         r = state_cpus(mounter);
+        if (r >= 0)
+                r = state_memory(mounter);
         if (r >= 0)
                 r = state_version(mounter);
         if (r < 0)

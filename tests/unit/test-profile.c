@@ -336,7 +336,7 @@ static void test_namespaces(void) {
         bad(NAMESPACES("{ \"type\": \"user\" }"), 1, "linux.namespaces", "must have { \"type\": \"mount\" }");
         bad(NAMESPACES("{ \"type\": \"user\" }, { \"type\": \"mount\" },\n{ \"type\": \"net\" }"), 2,
             "linux.namespaces[2].type",
-            "expected \"user\", \"mount\", \"pid\", \"ipc\", \"network\", \"uts\" or \"time\"");
+            "expected \"user\", \"mount\", \"pid\", \"ipc\", \"network\", \"uts\", \"time\" or \"cgroup\"");
         bad(NAMESPACES("{ \"type\": \"user\" }, { \"type\": \"mount\" },\n{ \"type\": \"user\" }"), 2,
             "linux.namespaces[2].type", "\"user\" is listed twice");
         bad(NAMESPACES("{ \"type\": \"user\" }, { \"type\": \"mount\" },\n{}"), 2, "linux.namespaces[2].type",
@@ -393,6 +393,17 @@ static void test_mounts(void) {
         bad(OPTION("tmpfs", "lowerdir=/a"), 2, "mounts[0].options[0]", "found \"lowerdir=/a\"");
         bad("{ \"linux\": { \"maskedPaths\": [\"x\"] } }", 1, "linux.maskedPaths[0]", "expected an absolute path");
         bad("{ \"linux\": { \"readonlyPaths\": [\"/\"] } }", 1, "linux.readonlyPaths[0]", "and not \"/\", found \"/\"");
+        bad("{ \"linux\": { \"resources\": { \"memory\": { \"limit\": 0 } } } }", 1, "linux.resources.memory.limit",
+            "expected a number of bytes above 0, or -1");
+        bad("{ \"linux\": { \"resources\": { \"memory\": { \"swap\": 5 } } } }", 1, "linux.resources.memory.swap",
+            "needs linux.resources.memory.limit");
+        bad("{ \"linux\": { \"resources\": { \"cpu\": { \"period\": 5 } } } }", 1, "linux.resources.cpu.period", "1000 to");
+        bad("{ \"linux\": { \"resources\": { \"pids\": {} } } }", 1, "linux.resources.pids.limit", "missing");
+        bad("{ \"linux\": { \"resources\": { \"hugepageLimits\": [{ \"pageSize\": \"../x\", \"limit\": 1 }] } } }", 1,
+            "linux.resources.hugepageLimits[0].pageSize", "a size of pages");
+        bad("{ \"linux\": { \"resources\": { \"blockIO\": { \"throttleReadBpsDevice\": [{ \"major\": 8, \"minor\": 0 }] } } } }",
+            1, "linux.resources.blockIO.throttleReadBpsDevice[0].rate", "missing");
+        bad("{ \"sentry\": { \"limits\": \"none\" } }", 1, "sentry.limits", "\"required\" or \"best-effort\"");
         bad(OPTION("devpts", "gid=5"), 2, "mounts[0].options[0]", "expected one of ro");
         bad(OPTION("tmpfs", "ro,nosuid"), 2, "mounts[0].options[0]", "one option per string");
         bad(OPTION("tmpfs", "ro=1"), 2, "mounts[0].options[0]", "found \"ro=1\"");
@@ -447,7 +458,7 @@ static void test_many(void) {
         _cleanup_free_ char *shown = profile_problems_to_string(&problems);
         is_str(shown,
                "some/where.json:2: sentry.netwrok: unknown key; did you mean \"network\"? Known here: extends, "
-               "description, kernelRelease, kernelVersion, cpus, pid, freezer, init, ptraceScope, network, emulatedCapabilities, logSize, env, "
+               "description, kernelRelease, kernelVersion, cpus, pid, freezer, limits, init, ptraceScope, network, emulatedCapabilities, logSize, env, "
                "unsetenv\n"
                "some/where.json:3: sentry.pid: expected \"private\" or \"host\", found 7, a number\n"
                "some/where.json:4: hostname: expected a name of 1 to 64 bytes without '/' and control characters, "
@@ -477,7 +488,7 @@ static Profile *parse(const char *text) {
 
 static void test_parse(void) {
         const int all = CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS |
-                        CLONE_NEWTIME;
+                        CLONE_NEWTIME | CLONE_NEWCGROUP;
         _cleanup_(profile_freep) Profile *profile = parse("{}");
 
         if (!profile)
