@@ -46,6 +46,7 @@ live_tests = \
 	tests/live/init.sh \
 	tests/live/mounts.sh \
 	tests/live/limits.sh \
+	tests/live/users.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \

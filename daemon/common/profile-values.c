@@ -280,6 +280,35 @@ void read_capabilities(ProfileReader *reader, const KeyPath *path, const SchemaK
         }
 }
 
+/* OCI's five sets. There is no way from one to another (no_new_privs), so that what counts is what is permitted in the end. */
+static const SchemaKey capability_set_keys[] = {
+        { .name = "bounding", .types = SCHEMA_ARRAY, .allowed = "an array of capability names", .read = read_capabilities,
+          .offset = 0 * sizeof(uint64_t) },
+        { .name = "effective", .types = SCHEMA_ARRAY, .allowed = "an array of capability names", .read = read_capabilities,
+          .offset = 1 * sizeof(uint64_t) },
+        { .name = "inheritable", .types = SCHEMA_ARRAY, .allowed = "an array of capability names", .read = read_capabilities,
+          .offset = 2 * sizeof(uint64_t) },
+        { .name = "permitted", .types = SCHEMA_ARRAY, .allowed = "an array of capability names", .read = read_capabilities,
+          .offset = 3 * sizeof(uint64_t) },
+        { .name = "ambient", .types = SCHEMA_ARRAY, .allowed = "an array of capability names", .read = read_capabilities,
+          .offset = 4 * sizeof(uint64_t) },
+};
+static const Schema capability_sets_schema = SCHEMA(capability_set_keys);
+
+void read_capability_sets(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                          void *target) {
+        SchemaKey one = *key;
+        uint64_t sets[ELEMENTSOF(capability_set_keys)] = {};
+
+        one.offset = offsetof(Profile, capabilities);
+        if (json_object_is_type(value, json_type_array)) {
+                read_capabilities(reader, path, &one, value, target);
+                return;
+        }
+        schema_read_object(reader, path, &capability_sets_schema, value, sets);
+        reader->profile->capabilities = sets[1] | sets[3] | sets[4];
+}
+
 static const char *const rlimit_names[] = {
         [RLIMIT_CPU] = "RLIMIT_CPU",
         [RLIMIT_FSIZE] = "RLIMIT_FSIZE",
@@ -567,6 +596,18 @@ void read_pid(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, 
 void read_ptrace_scope(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
                        void *target) {
         read_integer(reader, path, key, value, 0, PROFILE_PTRACE_SCOPE_MAX, &reader->profile->ptrace_scope);
+}
+
+void read_users(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                void *target) {
+        static const char *const words[_PROFILE_USERS_MAX] = {
+                [PROFILE_USERS_SINGLE] = "single",
+                [PROFILE_USERS_RANGE] = "range",
+        };
+
+        int i = read_word(reader, path, words, ELEMENTSOF(words), value);
+        if (i >= 0)
+                reader->profile->users = (ProfileUsers) i;
 }
 
 void read_freezer(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,

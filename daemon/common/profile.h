@@ -52,6 +52,12 @@ typedef enum ProfileNetwork {
         _PROFILE_NETWORK_MAX,
 } ProfileNetwork;
 
+typedef enum ProfileUsers {
+        PROFILE_USERS_SINGLE, /* the caller alone, who is inside who he is outside */
+        PROFILE_USERS_RANGE,  /* the caller as 0, and his subordinate ids (subuid(5)) from 1 on */
+        _PROFILE_USERS_MAX,
+} ProfileUsers;
+
 typedef enum ProfileFreezer {
         PROFILE_FREEZER_AUTO,   /* the control group if there is one to be had, else ptrace */
         PROFILE_FREEZER_CGROUP,
@@ -117,6 +123,7 @@ typedef struct Profile {
         bool init; /* sentry-init is the first process, not the program */
         unsigned ptrace_scope; /* 0-3, as in Yama */
         ProfileNetwork network;
+        ProfileUsers users;
         ProfileFreezer freezer;
         ProfileResources resources;
         ProfileLimits limits;

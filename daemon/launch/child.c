@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/magic.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -176,6 +178,21 @@ static int wait_for_go(const LaunchChild *child, LaunchFailure *failure) {
         return 0;
 }
 
+/* Takes the user and group that were asked for, where there is more than one of each. */
+static int become(const LaunchRequest *request, LaunchFailure *failure) {
+        uid_t uid = request->uid < 0 ? geteuid() : (uid_t) request->uid;
+        gid_t gid = request->gid < 0 ? getegid() : (gid_t) request->gid;
+
+        if (uid == geteuid() && gid == getegid())
+                return 0;
+        /* Capabilities are dropped by the next step, not by this one. */
+        if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0 || setgroups(0, NULL) < 0 ||
+            setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0 || prctl(PR_SET_SECUREBITS, 0, 0, 0, 0) < 0)
+                return failure_set(failure, errno, "The ids in a sandbox are those of /proc/self/uid_map and gid_map.",
+                                   "cannot become user %u with group %u in the sandbox", uid, gid);
+        return 0;
+}
+
 static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         const LaunchRequest *request = child->request;
         _cleanup_(filter_programs_done) FilterPrograms filter = {};
@@ -230,6 +247,9 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return failure_set(failure, errno, NULL, "cannot set no_new_privs");
         r = isolate_scope(request->profile, failure);
+        if (r < 0)
+                return r;
+        r = become(request, failure);
         if (r < 0)
                 return r;
         r = isolate_capabilities(request->profile->capabilities, failure);

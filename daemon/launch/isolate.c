@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "id-range.h"
 #include "isolate.h"
 #include "util.h"
 
@@ -97,6 +98,20 @@ static int write_proc(const char *path, const char *text) {
         if (n < 0)
                 return -errno;
         return (size_t) n == size ? 0 : -EIO;
+}
+
+static int enter_user_range(LaunchFailure *failure) {
+        _cleanup_(id_range_done) IdRange range = ID_RANGE_NONE;
+        int r;
+
+        r = id_range_prepare(&range, failure);
+        if (r < 0)
+                return r;
+        if (unshare(CLONE_NEWUSER) < 0) {
+                r = -errno;
+                return failure_set(failure, r, user_namespace_hint(-r), "cannot make a user namespace");
+        }
+        return id_range_map(&range, failure);
 }
 
 static int enter_user_namespace(LaunchFailure *failure) {
@@ -203,7 +218,7 @@ static int make_namespaces(int flags, LaunchFailure *failure) {
 int isolate_new(const Profile *profile, LaunchFailure *failure) {
         int r;
 
-        r = enter_user_namespace(failure);
+        r = profile->users == PROFILE_USERS_RANGE ? enter_user_range(failure) : enter_user_namespace(failure);
         if (r < 0)
                 return r;
 
@@ -261,7 +276,7 @@ int isolate_pid_of(int pidfd, pid_t *ret) {
         return 0;
 }
 
-/* The one line of a uid_map or gid_map that we write: an id inside, the same as we see it, 1. */
+/* The first line of a uid_map or gid_map of ours is about the owner: his id inside, the same as we see it, 1. */
 static int read_id_map(pid_t pid, const char *file, unsigned *ret_inside, unsigned *ret_outside) {
         _cleanup_free_ char *text = NULL;
         char path[64];

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -99,10 +100,13 @@ static int take_signals(Launch *launch) {
         return launch->signal_fd < 0 ? -errno : 0;
 }
 
-/* A sandbox has one user and one group. */
+/* A sandbox has one user and one group, if it has no range of them. */
 static int check_user(const LaunchRequest *request, LaunchFailure *failure) {
         char hint[200];
 
+        /* Where there are more, the kernel tells whether these are among them. */
+        if (request->profile->users == PROFILE_USERS_RANGE)
+                return 0;
         if ((request->uid < 0 || request->uid == geteuid()) && (request->gid < 0 || request->gid == getegid()))
                 return 0;
 
@@ -203,7 +207,9 @@ static int attend(Launch *launch, LaunchWait *wait) {
         if (r < 0 && r != -EPIPE) /* EPIPE: it failed before, and says why itself */
                 return failure_set(&launch->failure, r, NULL, "cannot send the seccomp filter");
 
-        return isolate_capabilities(0, &launch->failure);
+        /* A program of many users may become one whom we could not signal. */
+        return isolate_capabilities(launch->request->profile->users == PROFILE_USERS_RANGE ? UINT64_C(1) << CAP_KILL : 0,
+                                    &launch->failure);
 }
 
 static _Noreturn void run_child(const Launch *launch) {

@@ -10,6 +10,8 @@ liblaunch_a_SOURCES = \
 	daemon/launch/failure.h \
 	daemon/launch/filter.c \
 	daemon/launch/filter.h \
+	daemon/launch/id-range.c \
+	daemon/launch/id-range.h \
 	daemon/launch/isolate.c \
 	daemon/launch/isolate.h \
 	daemon/launch/launch.c \
