@@ -47,6 +47,7 @@ live_tests = \
 	tests/live/mounts.sh \
 	tests/live/limits.sh \
 	tests/live/users.sh \
+	tests/live/walls.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \

@@ -143,6 +143,7 @@ void read_kernel_text(ProfileReader *, const KeyPath *, const SchemaKey *, json_
 void read_cpus(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_pid(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_ptrace_scope(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_landlock(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_users(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_capability_sets(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_freezer(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);

@@ -66,6 +66,8 @@ static const SchemaKey sentry_keys[] = {
         { .name = "freezer", .types = SCHEMA_STRING, .allowed = "\"auto\", \"cgroup\" or \"ptrace\"",
           .read = read_freezer },
         { .name = "users", .types = SCHEMA_STRING, .allowed = "\"single\" or \"range\"", .read = read_users },
+        { .name = "landlock", .types = SCHEMA_STRING, .allowed = "\"auto\", \"off\" or \"full\"",
+          .read = read_landlock },
         { .name = "limits", .types = SCHEMA_STRING, .allowed = "\"required\" or \"best-effort\"",
           .read = read_limits },
         { .name = "init", .types = SCHEMA_BOOLEAN, .allowed = "true or false",

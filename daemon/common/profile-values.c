@@ -610,6 +610,19 @@ void read_users(ProfileReader *reader, const KeyPath *path, const SchemaKey *key
                 reader->profile->users = (ProfileUsers) i;
 }
 
+void read_landlock(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                   void *target) {
+        static const char *const words[_PROFILE_LANDLOCK_MAX] = {
+                [PROFILE_LANDLOCK_AUTO] = "auto",
+                [PROFILE_LANDLOCK_OFF] = "off",
+                [PROFILE_LANDLOCK_FULL] = "full",
+        };
+
+        int i = read_word(reader, path, words, ELEMENTSOF(words), value);
+        if (i >= 0)
+                reader->profile->landlock = (ProfileLandlock) i;
+}
+
 void read_freezer(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
                   void *target) {
         static const char *const words[_PROFILE_FREEZER_MAX] = {

@@ -58,6 +58,13 @@ typedef enum ProfileUsers {
         _PROFILE_USERS_MAX,
 } ProfileUsers;
 
+typedef enum ProfileLandlock {
+        PROFILE_LANDLOCK_AUTO, /* for what no namespace keeps apart */
+        PROFILE_LANDLOCK_OFF,
+        PROFILE_LANDLOCK_FULL, /* also for what is read-only, and the ports of a sandbox without network */
+        _PROFILE_LANDLOCK_MAX,
+} ProfileLandlock;
+
 typedef enum ProfileFreezer {
         PROFILE_FREEZER_AUTO,   /* the control group if there is one to be had, else ptrace */
         PROFILE_FREEZER_CGROUP,
@@ -124,6 +131,7 @@ typedef struct Profile {
         unsigned ptrace_scope; /* 0-3, as in Yama */
         ProfileNetwork network;
         ProfileUsers users;
+        ProfileLandlock landlock;
         ProfileFreezer freezer;
         ProfileResources resources;
         ProfileLimits limits;

@@ -202,6 +202,7 @@ static int accept_listener(Launch *launch, Received *received) {
         launch->parent_pid = parent_of(launch->pid);
 
         if (launch->is_first) {
+                sentry->walls = received->message.walls;
                 r = sentry_boot(sentry, launch->pid, launch->pidfd, received->fds);
                 if (r < 0)
                         return r;

@@ -199,6 +199,7 @@ static int make_limited(const LaunchRequest *request, LaunchCgroup *cgroup, Laun
                         r = limits_enable(request->profile, cgroup->parent_fd, &missing);
                 if (r >= 0)
                         r = limits_apply(request->profile, cgroup->fd, ret_wrong);
+                cgroup->limited = r >= 0;
                 if (r >= 0)
                         return 0;
                 if (ret_wrong->code != 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Namespaces, capabilities and scopes of a new sandbox, or of a further process in an old one. */
+/* Namespaces and capabilities of a new sandbox, or of a further process in an old one. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,23 +28,6 @@
 #ifndef SYS_pidfd_send_signal
 #  define SYS_pidfd_send_signal 424
 #endif
-#ifndef SYS_landlock_create_ruleset
-#  define SYS_landlock_create_ruleset 444
-#  define SYS_landlock_restrict_self 446
-#endif
-
-/* <linux/landlock.h> knows scopes only since Linux 6.12. */
-enum {
-        LANDLOCK_VERSION_FLAG = 1 << 0,
-        LANDLOCK_ABI_SCOPES = 6,
-        LANDLOCK_SCOPE_SOCKETS = 1 << 0, /* LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET */
-        LANDLOCK_SCOPE_SIGNALS = 1 << 1, /* LANDLOCK_SCOPE_SIGNAL */
-};
-
-typedef struct LandlockRuleset {
-        uint64_t handled_access_fs, handled_access_net, scoped;
-} LandlockRuleset;
-
 /* Reads a number from a file of /proc/sys. Negative when there is none. */
 static int64_t sysctl_read(const char *path) {
         _cleanup_free_ char *text = NULL;
@@ -388,30 +371,6 @@ int isolate_join_mounts(int init_pidfd, LaunchFailure *failure) {
                         return failure_set(failure, 0, NULL, "the sandbox has ended");
                 return failure_set(failure, errno, NULL, "cannot join the mounts of the sandbox");
         }
-        return 0;
-}
-
-int isolate_scope(const Profile *profile, LaunchFailure *failure) {
-        _cleanup_close_ int fd = -EBADF;
-        LandlockRuleset ruleset = {};
-        long abi;
-
-        if (!profile->pid_host && profile->network != PROFILE_NETWORK_HOST)
-                return 0;
-
-        /* A second wall only: sentry-kernel keeps signals inside, and the host's network is what was asked for. */
-        abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
-        if (abi < LANDLOCK_ABI_SCOPES)
-                return 0;
-
-        if (profile->pid_host)
-                ruleset.scoped |= LANDLOCK_SCOPE_SIGNALS;
-        if (profile->network == PROFILE_NETWORK_HOST)
-                ruleset.scoped |= LANDLOCK_SCOPE_SOCKETS;
-
-        fd = (int) syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
-        if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
-                return failure_set(failure, errno, NULL, "cannot enter a Landlock domain");
         return 0;
 }
 

@@ -14,6 +14,8 @@ liblaunch_a_SOURCES = \
 	daemon/launch/id-range.h \
 	daemon/launch/isolate.c \
 	daemon/launch/isolate.h \
+	daemon/launch/landlock.c \
+	daemon/launch/landlock.h \
 	daemon/launch/launch.c \
 	daemon/launch/launch.h \
 	daemon/launch/cgroup-limits.c \

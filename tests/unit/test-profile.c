@@ -458,7 +458,7 @@ static void test_many(void) {
         _cleanup_free_ char *shown = profile_problems_to_string(&problems);
         is_str(shown,
                "some/where.json:2: sentry.netwrok: unknown key; did you mean \"network\"? Known here: extends, "
-               "description, kernelRelease, kernelVersion, cpus, pid, freezer, users, limits, init, ptraceScope, network, emulatedCapabilities, logSize, env, "
+               "description, kernelRelease, kernelVersion, cpus, pid, freezer, users, landlock, limits, init, ptraceScope, network, emulatedCapabilities, logSize, env, "
                "unsetenv\n"
                "some/where.json:3: sentry.pid: expected \"private\" or \"host\", found 7, a number\n"
                "some/where.json:4: hostname: expected a name of 1 to 64 bytes without '/' and control characters, "
