@@ -48,6 +48,7 @@ live_tests = \
 	tests/live/limits.sh \
 	tests/live/users.sh \
 	tests/live/walls.sh \
+	tests/live/services.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \
