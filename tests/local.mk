@@ -49,6 +49,7 @@ live_tests = \
 	tests/live/users.sh \
 	tests/live/walls.sh \
 	tests/live/services.sh \
+	tests/live/comparison.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \
