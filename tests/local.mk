@@ -50,6 +50,7 @@ live_tests = \
 	tests/live/walls.sh \
 	tests/live/services.sh \
 	tests/live/comparison.sh \
+	tests/live/network.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \

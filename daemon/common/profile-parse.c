@@ -74,8 +74,8 @@ static const SchemaKey sentry_keys[] = {
           .read = read_boolean, .offset = offsetof(Profile, init) },
         { .name = "ptraceScope", .types = SCHEMA_INTEGER, .allowed = "a number from 0 to 3",
           .read = read_ptrace_scope },
-        { .name = "network", .types = SCHEMA_STRING, .allowed = "\"none\", \"private\" or \"host\"",
-          .read = read_network },
+        { .name = "network", .types = SCHEMA_STRING | SCHEMA_OBJECT, .read = read_network,
+          .allowed = "\"none\", \"private\" or \"host\", or an object { \"mode\": …, \"uplink\": … }" },
         { .name = "emulatedCapabilities", .types = SCHEMA_ARRAY, .allowed = ALLOWED_CAPABILITIES,
           .read = read_capabilities, .offset = offsetof(Profile, emulated_capabilities) },
         { .name = "logSize", .types = SCHEMA_INTEGER, .allowed = "a number of bytes from 4096 to 16777216",
@@ -230,6 +230,14 @@ static void check_namespaces(ProfileReader *reader) {
                 profile->namespaces &= ~CLONE_NEWNET;
 }
 
+static void check_uplink(ProfileReader *reader) {
+        static const KeyPath sentry_path = { .key = "sentry" }, network = { .up = &sentry_path, .key = "network" },
+                             path = { .up = &network, .key = "uplink" };
+
+        if (reader->profile->pasta && reader->profile->network != PROFILE_NETWORK_PRIVATE)
+                profile_complain(reader, &path, "\"pasta\" is a way out of a private network: set \"mode\" to \"private\"");
+}
+
 static int set_default(char **text, const char *value) {
         if (!*text)
                 *text = strdup(value);
@@ -258,6 +266,7 @@ int profile_document_read(json_object *document, ProfileDocument kind, const Pro
         if (kind == PROFILE_DOCUMENT_RESOLVED || (kind == PROFILE_DOCUMENT_FILE && !reader.has_extends)) {
                 check_namespaces(&reader);
                 profile_check_resources(&reader);
+                check_uplink(&reader);
         }
 
         if (reader.error < 0)

@@ -636,8 +636,8 @@ void read_freezer(ProfileReader *reader, const KeyPath *path, const SchemaKey *k
                 reader->profile->freezer = (ProfileFreezer) i;
 }
 
-void read_network(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
-                  void *target) {
+static void read_network_mode(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                              void *target) {
         static const char *const words[] = {
                 [PROFILE_NETWORK_NONE] = "none",
                 [PROFILE_NETWORK_PRIVATE] = "private",
@@ -648,6 +648,28 @@ void read_network(ProfileReader *reader, const KeyPath *path, const SchemaKey *k
         reader->has_network = i >= 0;
         if (i >= 0)
                 reader->profile->network = (ProfileNetwork) i;
+}
+
+static void read_uplink(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                        void *target) {
+        static const char *const words[] = { "none", "pasta" };
+
+        reader->profile->pasta = read_word(reader, path, words, ELEMENTSOF(words), value) == 1;
+}
+
+static const SchemaKey network_keys[] = {
+        { .name = "mode", .types = SCHEMA_STRING, .allowed = "\"none\", \"private\" or \"host\"",
+          .read = read_network_mode, .required = true },
+        { .name = "uplink", .types = SCHEMA_STRING, .allowed = "\"none\" or \"pasta\"", .read = read_uplink },
+};
+static const Schema network_schema = SCHEMA(network_keys);
+
+void read_network(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                  void *target) {
+        if (json_object_is_type(value, json_type_object))
+                schema_read_object(reader, path, &network_schema, value, target);
+        else
+                read_network_mode(reader, path, key, value, target);
 }
 
 void read_log_size(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,

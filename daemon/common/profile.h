@@ -130,6 +130,7 @@ typedef struct Profile {
         bool init; /* sentry-init is the first process, not the program */
         unsigned ptrace_scope; /* 0-3, as in Yama */
         ProfileNetwork network;
+        bool pasta; /* with a private network: pasta(1) is its way out */
         ProfileUsers users;
         ProfileLandlock landlock;
         ProfileFreezer freezer;

@@ -25,6 +25,7 @@
 #include "mount-tree.h"
 #include "mounts.h"
 #include "program.h"
+#include "uplink.h"
 #include "util.h"
 
 #ifndef CLONE_NEWTIME
@@ -257,6 +258,8 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                  * pauses a sandbox that has no program yet. */
                 in_cgroup = cgroup_join(child->cgroup);
                 r = isolate_new_child(request->profile, failure);
+                if (r >= 0 && child->uplink_fd >= 0)
+                        r = uplink_connect(child->uplink_fd, failure);
                 if (r >= 0)
                         r = mounts_apply(request->profile, failure);
         }

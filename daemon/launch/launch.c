@@ -25,6 +25,7 @@
 #include "profile-features.h"
 #include "program.h"
 #include "syscall.h"
+#include "uplink.h"
 #include "util.h"
 #include "wait.h"
 
@@ -49,6 +50,7 @@ typedef struct Launch {
         LaunchFailure failure;
         char *caller_cwd;                            /* owned */
         LaunchCgroup cgroup;
+        Uplink uplink;
         int signal_fd;
         int status_fds[2];                           /* pipe: child writes */
         int init_fd;                                 /* sentry-init, or -EBADF */
@@ -60,6 +62,7 @@ typedef struct Launch {
 
 static void launch_done(Launch *launch) {
         cgroup_done(&launch->cgroup);
+        uplink_done(&launch->uplink);
         free(launch->caller_cwd);
         safe_close(launch->signal_fd);
         safe_close(launch->init_fd);
@@ -169,6 +172,11 @@ static int prepare(Launch *launch) {
         r = cgroup_prepare(request, &launch->cgroup, failure);
         if (r < 0)
                 return r;
+        if (request->profile->pasta && request->init_pidfd < 0) {
+                r = uplink_prepare(request->name, &launch->uplink, failure);
+                if (r < 0)
+                        return r;
+        }
         r = request->init_pidfd >= 0 ? isolate_join(request->init_pidfd, failure)
                                      : isolate_new(request->profile, failure);
         if (r < 0)
@@ -217,6 +225,7 @@ static _Noreturn void run_child(const Launch *launch) {
                 .request = launch->request,
                 .caller_cwd = launch->caller_cwd,
                 .cgroup = &launch->cgroup,
+                .uplink_fd = launch->uplink.fd,
                 .status_fd = launch->status_fds[1],
                 .init_fd = launch->init_fd,
                 .filter_fd = launch->filter_fds[0],
@@ -235,6 +244,7 @@ int launch_run(const LaunchRequest *request) {
         _cleanup_(launch_done) Launch launch = {
                 .request = request,
                 .cgroup = { .parent_fd = -EBADF, .fd = -EBADF, .procs_fd = -EBADF, .events_fd = -EBADF },
+                .uplink = UPLINK_NONE,
                 .signal_fd = -EBADF,
                 .init_fd = -EBADF,
                 .status_fds = { -EBADF, -EBADF },

@@ -33,6 +33,8 @@ liblaunch_a_SOURCES = \
 	daemon/launch/program-exec.h \
 	daemon/launch/program.c \
 	daemon/launch/program.h \
+	daemon/launch/uplink.c \
+	daemon/launch/uplink.h \
 	daemon/launch/wait.c \
 	daemon/launch/wait.h
 liblaunch_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
