@@ -50,6 +50,13 @@ live_tests = \
 	tests/live/pause.sh \
 	tests/live/programs.sh \
 	tests/live/init.sh \
+	tests/live/mounts.sh \
+	tests/live/limits.sh \
+	tests/live/users.sh \
+	tests/live/walls.sh \
+	tests/live/services.sh \
+	tests/live/comparison.sh \
+	tests/live/network.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \

@@ -13,6 +13,7 @@ libcommon_a_SOURCES = \
 	daemon/common/log.h \
 	daemon/common/profile-features.h \
 	daemon/common/profile-internal.h \
+	daemon/common/profile-linux.c \
 	daemon/common/profile-load.c \
 	daemon/common/profile-locate.c \
 	daemon/common/profile-locate.h \

@@ -178,6 +178,40 @@ static int task_set_affinity(Host *host, HostTid tid, const CpuSet *set) {
         return 0;
 }
 
+/* A limit or a count of the sandbox's control group, in bytes. UINT64_MAX: none. */
+static uint64_t cgroup_bytes(const HostSeccomp *h, const char *file) {
+        const Sentry *sentry = h->sentry;
+        _cleanup_close_ int fd = -EBADF;
+        char text[32];
+        uint64_t bytes;
+        ssize_t n;
+
+        if (sentry->cgroup.fd < 0 || sentry->profile->resources.memory <= 0)
+                return UINT64_MAX;
+        fd = openat(sentry->cgroup.fd, file, O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        if (n <= 0)
+                return UINT64_MAX;
+        text[n] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        return safe_atou64(text, 10, &bytes) < 0 ? UINT64_MAX : bytes;
+}
+
+/* What the sandbox may use is all there is. */
+static void limit_memory(const HostSeccomp *h, HostSystemInfo *info) {
+        uint64_t max = cgroup_bytes(h, "memory.max"), used, swap = cgroup_bytes(h, "memory.swap.max");
+
+        info->total_swap = MIN(info->total_swap, swap);
+        info->free_swap = MIN(info->free_swap, swap);
+        if (max >= info->total_ram)
+                return;
+        used = cgroup_bytes(h, "memory.current");
+        info->total_ram = max;
+        info->free_ram = MIN(info->free_ram, used < max ? max - used : 0);
+        info->shared_ram = MIN(info->shared_ram, max);
+        info->buffer_ram = 0;
+}
+
 static int system_info(Host *host, HostSystemInfo *ret) {
         HostSeccomp *h = from_host(host);
         struct sysinfo info;
@@ -206,6 +240,7 @@ static int system_info(Host *host, HostSystemInfo *ret) {
                 .n_tasks = h->n_tasks,
                 .uptime_ns = (uint64_t) host_clock_now(host, HOST_CLOCK_BOOTTIME),
         };
+        limit_memory(h, ret);
         return 0;
 }
 

@@ -17,6 +17,7 @@ static const sd_bus_vtable kernel_vtable[] = {
         SD_BUS_PROPERTY("Hostname", "s", kernel_property_name, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("DomainName", "s", kernel_property_name, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("CPUs", "s", kernel_property_cpus, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Walls", "s", kernel_property_walls, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD("Kill", "i", NULL, kernel_method_kill, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Pause", NULL, NULL, kernel_method_pause, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Resume", NULL, NULL, kernel_method_resume, SD_BUS_VTABLE_UNPRIVILEGED),

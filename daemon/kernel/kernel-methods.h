@@ -42,5 +42,7 @@ int kernel_property_number(sd_bus *bus, const char *path, const char *interface,
                            void *userdata, sd_bus_error *error);
 int kernel_property_name(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
                          void *userdata, sd_bus_error *error);
+int kernel_property_walls(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                          void *userdata, sd_bus_error *error);
 int kernel_property_cpus(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
                          void *userdata, sd_bus_error *error);

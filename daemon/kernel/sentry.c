@@ -290,7 +290,7 @@ void sentry_started(Sentry *sentry) {
         sentry->started_usec = (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
         sentry->state = SENTRY_RUNNING;
         kernel_boot(sentry->kernel, sentry->host.uts_ns);
-        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", NULL);
+        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", NULL);
 }
 
 void sentry_exited(Sentry *sentry, int status) {

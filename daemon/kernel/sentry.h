@@ -69,6 +69,7 @@ struct Sentry {
         Tracer tracer;             /* owned by tracer.c */
         Lister lister;             /* owned by lister.c */
         SandboxCgroup cgroup;      /* owned; launch-server.c fills it in */
+        uint32_t walls;            /* what stands around the first program, bit (1 << LaunchWall), as its launcher says */
         bool launcher_lost;        /* the first launcher died without a word: its part of tidying up is ours */
 
         LIST_HEAD(, Launch) launches; /* owned by launch-server.c */

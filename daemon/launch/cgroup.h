@@ -12,6 +12,7 @@ typedef struct LaunchCgroup {
         int fd;        /* owned; the directory of the group, or -EBADF */
         int procs_fd;  /* owned; its cgroup.procs, opened with the rights of the caller. -EBADF: there is no group */
         int events_fd; /* owned; its cgroup.events, or -EBADF */
+        bool limited;  /* all that the profile asks for was set */
         char name[128]; /* of the group, in parent_fd */
 } LaunchCgroup;
 

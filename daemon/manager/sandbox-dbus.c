@@ -24,6 +24,7 @@ const sd_bus_vtable sandbox_vtable[] = {
         PROPERTY("Hostname", "s", hostname, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("DomainName", "s", domainname, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("CPUs", "s", cpus, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Walls", "as", sandbox_property_get_walls, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("StartedUSec", "t", started_usec, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("ExitStatus", "i", exit_status, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("PauseDepth", "u", pause_depth, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

@@ -406,6 +406,7 @@ Sandbox *sandbox_free(Sandbox *s) {
         free(s->hostname);
         free(s->domainname);
         free(s->cpus);
+        free(s->walls);
         free(s);
         return NULL;
 }

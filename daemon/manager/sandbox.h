@@ -34,7 +34,7 @@ struct Sandbox {
 
         /* Said by sentry-kernel, so not to be relied on for security. */
         const char *state; /* static text: starting, running, paused, exited; never NULL */
-        char *hostname, *domainname, *cpus; /* owned; NULL: not told yet */
+        char *hostname, *domainname, *cpus, *walls; /* owned; NULL: not told yet */
         uint32_t init_pid;         /* 0: none yet, or no longer */
         uint32_t pause_depth;
         uint64_t started_usec;     /* CLOCK_REALTIME; our own measure until we are told better */
@@ -99,5 +99,7 @@ int sandbox_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int sandbox_method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int sandbox_property_get_profile(sd_bus *bus, const char *path, const char *interface, const char *property,
                                  sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int sandbox_property_get_walls(sd_bus *bus, const char *path, const char *interface, const char *property,
+                               sd_bus_message *reply, void *userdata, sd_bus_error *error);
 int sandbox_property_get_is_paused(sd_bus *bus, const char *path, const char *interface, const char *property,
                                    sd_bus_message *reply, void *userdata, sd_bus_error *error);

@@ -214,7 +214,7 @@ static void test_keys(void) {
         bad("{ \"mounts\": {} }", 1, "mounts", "found {}, an object");
         bad("{ \"sentry\": { \"cpus\": 1.5 } }", 1, "sentry.cpus", "found 1.5, a number that is no integer");
         bad("{ \"sentry\": { \"cpus\": 1e999 } }", 1, "sentry.cpus", "a number that is no integer");
-        bad("{ \"process\": { \"capabilities\": { \"bounding\": [] } } }", 1, "process.capabilities",
+        bad("{ \"process\": { \"capabilities\": \"CAP_KILL\" } }", 1, "process.capabilities",
             "expected an array of capability names");
 }
 
@@ -337,7 +337,7 @@ static void test_namespaces(void) {
         bad(NAMESPACES("{ \"type\": \"user\" }"), 1, "linux.namespaces", "must have { \"type\": \"mount\" }");
         bad(NAMESPACES("{ \"type\": \"user\" }, { \"type\": \"mount\" },\n{ \"type\": \"net\" }"), 2,
             "linux.namespaces[2].type",
-            "expected \"user\", \"mount\", \"pid\", \"ipc\", \"network\", \"uts\" or \"time\"");
+            "expected \"user\", \"mount\", \"pid\", \"ipc\", \"network\", \"uts\", \"time\" or \"cgroup\"");
         bad(NAMESPACES("{ \"type\": \"user\" }, { \"type\": \"mount\" },\n{ \"type\": \"user\" }"), 2,
             "linux.namespaces[2].type", "\"user\" is listed twice");
         bad(NAMESPACES("{ \"type\": \"user\" }, { \"type\": \"mount\" },\n{}"), 2, "linux.namespaces[2].type",
@@ -367,7 +367,7 @@ static void test_mounts(void) {
         bad(MOUNT("{ \"destination\": \"/\", \"type\": \"tmpfs\" }"), 1, "mounts[0].destination", "set root.path");
         bad(MOUNT("{ \"destination\": \"//.\", \"type\": \"tmpfs\" }"), 1, "mounts[0].destination", "set root.path");
         bad(MOUNT("{ \"destination\": \"/x\", \"type\": \"ext4\" }"), 1, "mounts[0].type",
-            "expected \"bind\", \"tmpfs\", \"proc\", \"dev\", \"devpts\" or \"mqueue\", found \"ext4\"");
+            "expected \"bind\", \"tmpfs\", \"proc\", \"dev\", \"devpts\", \"mqueue\", \"sysfs\" or \"overlay\", found \"ext4\"");
         bad(MOUNT("{ \"destination\": \"/x\", \"type\": \"bind\" }"), 1, "mounts[0].source", "missing");
         bad(MOUNT("{ \"destination\": \"/x\", \"type\": \"bind\",\n\"source\": \"y\" }"), 2, "mounts[0].source",
             "absolute");
@@ -386,7 +386,25 @@ static void test_mounts(void) {
             "expected one of ro, rw, nosuid, nodev, noexec, exec, mode=, size=, nr_inodes=, found \"uid=0\"");
         bad(OPTION("tmpfs", "rbind"), 2, "mounts[0].options[0]", "found \"rbind\"");
         bad(OPTION("proc", "size=1m"), 2, "mounts[0].options[0]",
-            "expected one of ro, rw, nosuid, nodev, noexec, exec, found \"size=1m\"");
+            "expected one of ro, rw, nosuid, nodev, noexec, exec, hidepid=, found \"size=1m\"");
+        bad(OPTION("proc", "hidepid=3"), 2, "mounts[0].options[0]", "expected off, noaccess, invisible or ptraceable");
+        bad(OPTION("overlay", "upperdir=/x"), 1, "mounts[0].options", "needs an option \"lowerdir=/");
+        bad(OPTION("overlay", "lowerdir=/a:b"), 2, "mounts[0].options[0]", "absolute paths without \"..\"");
+        bad(OPTION("overlay", "lowerdir=/a/../b"), 2, "mounts[0].options[0]", "absolute paths without \"..\"");
+        bad(OPTION("tmpfs", "lowerdir=/a"), 2, "mounts[0].options[0]", "found \"lowerdir=/a\"");
+        bad("{ \"linux\": { \"maskedPaths\": [\"x\"] } }", 1, "linux.maskedPaths[0]", "expected an absolute path");
+        bad("{ \"linux\": { \"readonlyPaths\": [\"/\"] } }", 1, "linux.readonlyPaths[0]", "and not \"/\", found \"/\"");
+        bad("{ \"linux\": { \"resources\": { \"memory\": { \"limit\": 0 } } } }", 1, "linux.resources.memory.limit",
+            "expected a number of bytes above 0, or -1");
+        bad("{ \"linux\": { \"resources\": { \"memory\": { \"swap\": 5 } } } }", 1, "linux.resources.memory.swap",
+            "needs linux.resources.memory.limit");
+        bad("{ \"linux\": { \"resources\": { \"cpu\": { \"period\": 5 } } } }", 1, "linux.resources.cpu.period", "1000 to");
+        bad("{ \"linux\": { \"resources\": { \"pids\": {} } } }", 1, "linux.resources.pids.limit", "missing");
+        bad("{ \"linux\": { \"resources\": { \"hugepageLimits\": [{ \"pageSize\": \"../x\", \"limit\": 1 }] } } }", 1,
+            "linux.resources.hugepageLimits[0].pageSize", "a size of pages");
+        bad("{ \"linux\": { \"resources\": { \"blockIO\": { \"throttleReadBpsDevice\": [{ \"major\": 8, \"minor\": 0 }] } } } }",
+            1, "linux.resources.blockIO.throttleReadBpsDevice[0].rate", "missing");
+        bad("{ \"sentry\": { \"limits\": \"none\" } }", 1, "sentry.limits", "\"required\" or \"best-effort\"");
         bad(OPTION("devpts", "gid=5"), 2, "mounts[0].options[0]", "expected one of ro");
         bad(OPTION("tmpfs", "ro,nosuid"), 2, "mounts[0].options[0]", "one option per string");
         bad(OPTION("tmpfs", "ro=1"), 2, "mounts[0].options[0]", "found \"ro=1\"");
@@ -441,8 +459,8 @@ static void test_many(void) {
         _cleanup_free_ char *shown = profile_problems_to_string(&problems);
         is_str(shown,
                "some/where.json:2: sentry.netwrok: unknown key; did you mean \"network\"? Known here: extends, "
-               "description, kernelRelease, kernelVersion, cpus, pid, freezer, init, ptraceScope, timers, "
-               "pauseTimers, nestedNamespaces, network, emulatedCapabilities, logSize, env, unsetenv\n"
+               "description, kernelRelease, kernelVersion, cpus, pid, freezer, users, landlock, limits, init, ptraceScope, "
+               "timers, pauseTimers, nestedNamespaces, network, emulatedCapabilities, logSize, env, unsetenv\n"
                "some/where.json:3: sentry.pid: expected \"private\" or \"host\", found 7, a number\n"
                "some/where.json:4: hostname: expected a name of 1 to 64 bytes without '/' and control characters, "
                "found \"a/b\"\n"
@@ -471,7 +489,7 @@ static Profile *parse(const char *text) {
 
 static void test_parse(void) {
         const int all = CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS |
-                        CLONE_NEWTIME;
+                        CLONE_NEWTIME | CLONE_NEWCGROUP;
         _cleanup_(profile_freep) Profile *profile = parse("{}");
 
         if (!profile)
