@@ -64,8 +64,8 @@ static int install_filter(void) {
                         goto finish;
         }
         /* Of sockets, those that sock_diag(7) is asked by. */
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-                             SCMP_A2(SCMP_CMP_EQ, NETLINK_SOCK_DIAG));
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+                             SCMP_A2(SCMP_CMP_EQ, NETLINK_SOCK_DIAG, 0));
         if (r < 0)
                 goto finish;
         /* Libc starts threads with it unless the kernel does not know it. */

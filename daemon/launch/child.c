@@ -256,7 +256,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         else {
                 /* Before there is a namespace of control groups, which begins with the group that its maker is in. Nobody
                  * pauses a sandbox that has no program yet. */
-                in_cgroup = cgroup_join(child->cgroup);
+                in_cgroup = child->in_cgroup || cgroup_join(child->cgroup);
                 r = isolate_new_child(request->profile, failure);
                 if (r >= 0 && child->uplink_fd >= 0)
                         r = uplink_connect(child->uplink_fd, failure);

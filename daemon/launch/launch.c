@@ -220,11 +220,12 @@ static int attend(Launch *launch, LaunchWait *wait) {
                                     &launch->failure);
 }
 
-static _Noreturn void run_child(const Launch *launch) {
+static _Noreturn void run_child(const Launch *launch, bool in_cgroup) {
         LaunchChild child = {
                 .request = launch->request,
                 .caller_cwd = launch->caller_cwd,
                 .cgroup = &launch->cgroup,
+                .in_cgroup = in_cgroup,
                 .uplink_fd = launch->uplink.fd,
                 .status_fd = launch->status_fds[1],
                 .init_fd = launch->init_fd,
@@ -251,6 +252,7 @@ int launch_run(const LaunchRequest *request) {
                 .filter_fds = { -EBADF, -EBADF },
         };
         LaunchWait wait = { .name = request->name, .pidfd = -EBADF, .proc_status_fd = -EBADF };
+        bool in_cgroup = false;
         int code;
 
         if (prepare(&launch) < 0) {
@@ -258,7 +260,8 @@ int launch_run(const LaunchRequest *request) {
                 return launch.failure.code;
         }
 
-        wait.pid = fork();
+        /* Who joins a sandbox that may be paused does so at the last moment. */
+        wait.pid = request->init_pidfd >= 0 ? fork() : cgroup_fork(&launch.cgroup, &in_cgroup);
         if (wait.pid < 0) {
                 failure_set(&launch.failure, errno,
                             errno == EAGAIN ? "There are too many processes (ulimit -u)." : NULL,
@@ -267,7 +270,7 @@ int launch_run(const LaunchRequest *request) {
                 return launch.failure.code;
         }
         if (wait.pid == 0)
-                run_child(&launch);
+                run_child(&launch, in_cgroup);
 
         launch.status_fds[1] = safe_close(launch.status_fds[1]);
         launch.filter_fds[0] = safe_close(launch.filter_fds[0]);
