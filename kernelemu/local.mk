@@ -2,6 +2,7 @@
 
 noinst_LIBRARIES += libkernelemu.a
 libkernelemu_a_SOURCES = \
+	kernelemu/abi/socket.h \
 	kernelemu/abi/time.h \
 	kernelemu/abi/types.h \
 	kernelemu/event.c \
@@ -11,6 +12,8 @@ libkernelemu_a_SOURCES = \
 	kernelemu/kernel.h \
 	kernelemu/log/kernel-log.c \
 	kernelemu/log/kernel-log.h \
+	kernelemu/net/address-rules.c \
+	kernelemu/net/address-rules.h \
 	kernelemu/ns/uts.c \
 	kernelemu/ns/uts.h \
 	kernelemu/record.c \

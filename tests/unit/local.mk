@@ -2,6 +2,7 @@
 
 # Unit tests: on a fake host, with no privilege and no seccomp.
 unit_kernelemu_tests = \
+	tests/unit/test-address-rules \
 	tests/unit/test-cpuset \
 	tests/unit/test-kernel \
 	tests/unit/test-kernel-log \
@@ -23,6 +24,8 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
 unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/lib -I$(top_srcdir)/tests/unit
+tests_unit_test_address_rules_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_address_rules_LDADD = libkernelemu.a
 tests_unit_test_cpuset_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_cpuset_LDADD = libkernelemu.a
 tests_unit_test_kernel_SOURCES = tests/unit/test-kernel.c tests/unit/fake-host.h tests/lib/tap.h
