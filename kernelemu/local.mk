@@ -7,6 +7,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/abi/types.h \
 	kernelemu/event.c \
 	kernelemu/event.h \
+	kernelemu/host-socket.h \
 	kernelemu/host.h \
 	kernelemu/kernel.c \
 	kernelemu/kernel.h \
@@ -14,6 +15,10 @@ libkernelemu_a_SOURCES = \
 	kernelemu/log/kernel-log.h \
 	kernelemu/net/address-rules.c \
 	kernelemu/net/address-rules.h \
+	kernelemu/net/socket-message.c \
+	kernelemu/net/socket-message.h \
+	kernelemu/net/sockets.c \
+	kernelemu/net/sockets.h \
 	kernelemu/ns/uts.c \
 	kernelemu/ns/uts.h \
 	kernelemu/record.c \
@@ -29,6 +34,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/sys/reboot.c \
 	kernelemu/sys/sched.c \
 	kernelemu/sys/signal.c \
+	kernelemu/sys/socket.c \
 	kernelemu/sys/sysinfo.c \
 	kernelemu/sys/syslog.c \
 	kernelemu/sys/timer.c \

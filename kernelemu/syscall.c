@@ -20,6 +20,7 @@
 #  define BITS_WITHOUT_ARCH_PRCTL UINT64_MAX
 #endif
 
+#include "abi/socket.h"
 #include "kernel.h"
 #include "syscall.h"
 #include "time/process-timers.h"

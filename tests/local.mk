@@ -27,6 +27,7 @@ sys_tests = \
 	tests/sys/sethostname \
 	tests/sys/settime \
 	tests/sys/signals \
+	tests/sys/socket \
 	tests/sys/sysinfo \
 	tests/sys/syslog \
 	tests/sys/time \

@@ -75,7 +75,7 @@ struct Schema {
 
 #define SCHEMA(keys) { (keys), ELEMENTSOF(keys) }
 
-extern const Schema profile_schema, profile_mount_schema;
+extern const Schema profile_schema, profile_mount_schema, profile_address_schema;
 
 /* profile.c */
 int profile_problem_add(ProfileProblems *problems, const char *file, unsigned line, const KeyPath *path,
@@ -123,7 +123,7 @@ typedef struct Nearest {
 void nearest_consider(Nearest *nearest, const char *seen, const char *candidate);
 const char *nearest_word(const Nearest *nearest, const char *seen);
 
-/* profile-values.c and profile-mounts.c: the readers of single values */
+/* profile-values.c, profile-addresses.c and profile-mounts.c: the readers of single values */
 void read_boolean(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_domain(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_path(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
@@ -144,6 +144,7 @@ void read_timers(ProfileReader *, const KeyPath *, const SchemaKey *, json_objec
 void read_freezer(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_network(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_log_size(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_addresses(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_mounts(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 
 /* Reads "a word of a list". The index of the word, or -1 after a complaint. */

@@ -56,7 +56,7 @@ tests_unit_test_trace_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trace_LDADD = libkernelemu.a
 
 unit_common_cflags = $(AM_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
-unit_common_libs = libcommon.a $(JSON_LIBS) $(CAP_LIBS)
+unit_common_libs = libcommon.a libkernelemu.a $(JSON_LIBS) $(CAP_LIBS)
 tests_unit_test_filter_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_filter_CFLAGS = $(unit_common_cflags) $(SECCOMP_CFLAGS)
 tests_unit_test_filter_LDADD = liblaunch.a libkernelemu.a $(unit_common_libs) $(SECCOMP_LIBS)
