@@ -104,7 +104,7 @@ typedef struct SyscallWhen {
 } SyscallWhen;
 
 #define SYSCALL_ARGS_MAX 6U
-#define SYSCALL_WHEN_MAX 4U
+#define SYSCALL_WHEN_MAX 5U
 
 typedef struct Call Call;
 typedef struct Verdict Verdict;

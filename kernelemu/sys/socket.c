@@ -163,8 +163,9 @@ SYSCALL_DEFINE5(setsockopt, int32_t, fd, int32_t, level, int32_t, option, GuestA
         (void) fd, (void) value, (void) size;
         if (level == ABI_IPPROTO_IP && option == ABI_IP_OPTIONS)
                 return verdict_error(refuse(kernel, call, "IP_OPTIONS"));
-        if (level == ABI_IPPROTO_IPV6 && option == ABI_IPV6_RTHDR)
-                return verdict_error(refuse(kernel, call, "IPV6_RTHDR"));
+        if (level == ABI_IPPROTO_IPV6 && (option == ABI_IPV6_RTHDR || option == ABI_IPV6_2292PKTOPTIONS ||
+                                          option == ABI_IPV6_FLOWLABEL_MGR))
+                return verdict_error(refuse(kernel, call, "options that may hold a route"));
         /* The data is sent from memory of ours. */
         if (level == ABI_SOL_SOCKET && option == ABI_SO_ZEROCOPY)
                 return verdict_error(EOPNOTSUPP);
@@ -237,7 +238,8 @@ SYSCALL_DEFINE3(connect, int32_t, fd, GuestAddr, from, int32_t, size) {
                 r = check_address(kernel, call, &work->socket, ADDRESS_CONNECT, address);
         if (r >= 0) {
                 memcpy(&family, address->bytes, sizeof(family));
-                if (work->socket.nonblocking || work->socket.type == ABI_SOCK_DGRAM || family == ABI_AF_UNSPEC ||
+                /* That a socket does not block may have changed by the time the host looks. */
+                if (work->socket.type == ABI_SOCK_DGRAM || family == ABI_AF_UNSPEC ||
                     work->socket.domain == ABI_AF_NETLINK)
                         r = kernel->host->ops->socket_connect(kernel->host, call, &work->socket, address);
                 else {

@@ -75,6 +75,11 @@ def ports():
     print("seqpacket", attempt(socket.socket, socket.AF_INET, socket.SOCK_SEQPACKET, 0))
     print("raw", attempt(socket.socket, socket.AF_INET, socket.SOCK_RAW, 255))
     print("route", attempt(client.setsockopt, 0, 4, b"\x83\x07\x04\x7f\x00\x00\x01\x00"))
+    six = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    print("pktoptions", attempt(six.setsockopt, 41, 6, b""))
+    print("rthdr", attempt(six.setsockopt, 41, 57, b""))
+    print("label", attempt(six.setsockopt, 41, 32, bytes(32)))
+    print("hop", attempt(six.setsockopt, 41, 16, 3))
     print("zerocopy", attempt(client.setsockopt, socket.SOL_SOCKET, 60, 1))
     print("low", attempt(socket.socket().bind, ("127.0.0.1", 80)))
 
@@ -130,12 +135,13 @@ rules() {
         [ "$w" != user ] || [ "$(id -u)" -ne 0 ] || profiles_of_user
         out=$(guest ports ports)
         for port in 4001 4002; do
-                expected=$([ $port = 4001 ] && echo yes || echo EACCES)
+                expected=$([ "$port" = 4001 ] && echo yes || echo EACCES)
                 for what in tcp any mapped udp connected fastopen; do
                         contains "$out" "$what $port $expected" "$w: $what to $port: $expected"
                 done
         done
         for what in 'v6 EACCES' 'unix ENOENT' 'netlink yes' 'sctp EACCES' 'seqpacket EACCES' 'raw EACCES' 'route EACCES' \
+                'pktoptions EACCES' 'rthdr EACCES' 'label EACCES' 'hop yes' \
                 'zerocopy ENOTSUP' 'low EACCES'; do
                 contains "$out" "$what" "$w: $what"
         done
@@ -163,14 +169,14 @@ paused() {
         sctl run --name slow --profile all --ro-bind "$TESTDIR/guest.py" \
                 python3 "$TESTDIR/guest.py" slow <&7 >"$TESTDIR/slow-$w" 2>&1 &
         pid=$!
-        started $pid
+        started "$pid"
         check "$w: a program waits in sendmsg" await 20 grep -q ready "$TESTDIR/slow-$w"
         for _ in 1 2 3; do
                 check "$w: the sandbox can be paused meanwhile" sctl pause slow
                 check "$w: and resumed" sctl resume slow
         done
         echo >&7
-        reaped $pid 30
+        reaped "$pid" 30
         exec 7>&-
         contains "$(cat "$TESTDIR/slow-$w")" "sent True" "$w: what was sent is all there, and once"
 }
