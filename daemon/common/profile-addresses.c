@@ -124,6 +124,7 @@ static const char *parse_ports(const char *text, AddressRule *rule) {
 
 /* "ADDRESS" or "ADDRESS/BITS". NULL, or what would have been right. */
 static const char *parse_prefix(const char *text, AddressRule *rule) {
+        static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
         bool six = rule->family == ABI_AF_INET6;
         unsigned max = six ? 128 : 32, bits = max;
         const char *slash = strchr(text, '/');
@@ -146,7 +147,7 @@ static const char *parse_prefix(const char *text, AddressRule *rule) {
         for (unsigned i = bits; i < max; i++)
                 if (rule->prefix[i / 8] & 0x80U >> i % 8)
                         return "a prefix whose bits after its length are 0";
-        if (six && bits >= 96 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *) (const void *) rule->prefix))
+        if (six && bits >= 96 && memcmp(rule->prefix, mapped, sizeof(mapped)) == 0)
                 return "an address of IPv4 in the way of IPv4, \"a.b.c.d\": the rules for it are for \"::ffff:a.b.c.d\" as "
                        "well";
         rule->has_prefix = true;

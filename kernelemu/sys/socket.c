@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/netlink.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,12 @@ static int copy_socket(Kernel *kernel, const Call *call, int32_t fd, HostSocket 
         return refuse(kernel, call, "a raw socket or one of an unknown protocol");
 }
 
+/* Protocols whose groups everybody may listen to: NL_CFG_F_NONROOT_RECV. */
+static bool netlink_is_public(int32_t protocol) {
+        return protocol == NETLINK_ROUTE || protocol == NETLINK_SOCK_DIAG || protocol == NETLINK_KOBJECT_UEVENT ||
+                protocol == NETLINK_GENERIC;
+}
+
 /* What the kernel asks of the task that makes a call and not of the socket, it would ask of us, who own the network
  * namespace. So it is asked here, of the caller. */
 static int check_privilege(Kernel *kernel, const Call *call, const HostSocket *socket, AddressCall what,
@@ -59,7 +66,9 @@ static int check_privilege(Kernel *kernel, const Call *call, const HostSocket *s
         if (socket->domain == ABI_AF_NETLINK && address->size >= 12) {
                 memcpy(&pid, address->bytes + 4, sizeof(pid));
                 memcpy(&groups, address->bytes + 8, sizeof(groups));
-                if ((groups != 0 || (what != ADDRESS_BIND && pid != 0)) && !caller_has(kernel, call, CAP_NET_ADMIN))
+                if ((what == ADDRESS_BIND ? groups != 0 && !netlink_is_public(socket->protocol) :
+                                            (groups != 0 || pid != 0) && socket->protocol != NETLINK_USERSOCK) &&
+                    !caller_has(kernel, call, CAP_NET_ADMIN))
                         return -EPERM;
         }
         return 0;
