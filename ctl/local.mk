@@ -49,8 +49,8 @@ sentryctl_SOURCES = \
 	ctl/verb-top.c \
 	ctl/verb-trace.c \
 	ctl/verb-version.c
-sentryctl_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
-sentryctl_LDADD = liblaunch.a libkernelemu.a libcommon.a \
+sentryctl_CFLAGS = $(AM_CFLAGS) -pthread $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
+sentryctl_LDADD = liblaunch.a libkernelemu.a libcommon.a libkernelemu.a \
 	$(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS) $(SMARTCOLS_LIBS)
 
 bashcompletiondir = $(datadir)/bash-completion/completions

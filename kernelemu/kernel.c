@@ -41,6 +41,7 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
         kernel->cpu_mask_size = config->cpu_mask_size;
         kernel->cpu_ids = config->cpu_ids;
         TAILQ_INIT(&kernel->parked);
+        LIST_INIT(&kernel->sockets.works);
         timekeeper_init(&kernel->timekeeper, kernel);
         event_source_init(&kernel->events, kernel->boot_ns);
 
@@ -52,6 +53,8 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
         r = namespace_table_init(&kernel->namespaces);
         if (r >= 0)
                 r = task_table_init(&kernel->tasks, kernel);
+        if (r >= 0)
+                r = sockets_init(&kernel->sockets, config->addresses, config->own_network);
         if (r >= 0)
                 r = uts_namespace_add(&kernel->namespaces, 0, NULL, &uts);
         if (r < 0) {
@@ -77,6 +80,7 @@ Kernel *kernel_free(Kernel *kernel) {
                 TAILQ_REMOVE(&kernel->parked, parked, link);
                 free(parked);
         }
+        sockets_done(kernel);
         timekeeper_done(&kernel->timekeeper);
         task_table_done(&kernel->tasks);
         namespace_table_done(&kernel->namespaces);
@@ -187,6 +191,16 @@ static void parked_remove(Kernel *kernel, ParkedCall *parked) {
         free(parked);
 }
 
+static void run_again(Kernel *kernel, ParkedCall *parked) {
+        Call call = parked->call;
+        Verdict verdict = syscall_table[call.id].handler(kernel, &call);
+
+        if (verdict.kind == VERDICT_PARKED)
+                return;
+        parked_remove(kernel, parked);
+        kernel->host->ops->answer(kernel->host, &call, verdict);
+}
+
 void kernel_wake(Kernel *kernel, WaitQueue *queue) {
         ParkedCall *parked, *next;
 
@@ -194,30 +208,50 @@ void kernel_wake(Kernel *kernel, WaitQueue *queue) {
                 return;
 
         for (parked = TAILQ_FIRST(&kernel->parked); parked; parked = next) {
-                Call call = parked->call;
-                Verdict verdict;
-
                 next = TAILQ_NEXT(parked, link);
-                if (parked->queue != queue)
-                        continue;
-
-                verdict = syscall_table[call.id].handler(kernel, &call);
-                if (verdict.kind == VERDICT_PARKED)
-                        continue;
-                parked_remove(kernel, parked);
-                kernel->host->ops->answer(kernel->host, &call, verdict);
+                if (parked->queue == queue)
+                        run_again(kernel, parked);
         }
 }
 
-bool kernel_unpark(Kernel *kernel, uint64_t cookie) {
+static ParkedCall *parked_find(Kernel *kernel, uint64_t cookie) {
         ParkedCall *parked;
 
         TAILQ_FOREACH(parked, &kernel->parked, link)
-                if (parked->call.cookie == cookie) {
-                        parked_remove(kernel, parked);
-                        return true;
-                }
-        return false;
+                if (parked->call.cookie == cookie)
+                        return parked;
+        return NULL;
+}
+
+void kernel_wake_call(Kernel *kernel, uint64_t cookie) {
+        ParkedCall *parked = parked_find(kernel, cookie);
+
+        if (parked)
+                run_again(kernel, parked);
+}
+
+bool kernel_interrupt(Kernel *kernel, uint64_t cookie, Verdict *ret) {
+        ParkedCall *parked = parked_find(kernel, cookie);
+        Call call;
+
+        if (!parked || !sockets_interrupt(kernel, cookie)) {
+                (void) kernel_unpark(kernel, cookie);
+                return false;
+        }
+        call = parked->call;
+        *ret = syscall_table[call.id].handler(kernel, &call);
+        parked_remove(kernel, parked);
+        return !(ret->kind == VERDICT_ERROR && ret->value == SOCKET_ERESTARTSYS);
+}
+
+bool kernel_unpark(Kernel *kernel, uint64_t cookie) {
+        ParkedCall *parked = parked_find(kernel, cookie);
+
+        sockets_forget(kernel, cookie);
+        if (!parked)
+                return false;
+        parked_remove(kernel, parked);
+        return true;
 }
 
 void kernel_end(Kernel *kernel, int status) {

@@ -2,15 +2,23 @@
 
 noinst_LIBRARIES += libkernelemu.a
 libkernelemu_a_SOURCES = \
+	kernelemu/abi/socket.h \
 	kernelemu/abi/time.h \
 	kernelemu/abi/types.h \
 	kernelemu/event.c \
 	kernelemu/event.h \
+	kernelemu/host-socket.h \
 	kernelemu/host.h \
 	kernelemu/kernel.c \
 	kernelemu/kernel.h \
 	kernelemu/log/kernel-log.c \
 	kernelemu/log/kernel-log.h \
+	kernelemu/net/address-rules.c \
+	kernelemu/net/address-rules.h \
+	kernelemu/net/socket-message.c \
+	kernelemu/net/socket-message.h \
+	kernelemu/net/sockets.c \
+	kernelemu/net/sockets.h \
 	kernelemu/ns/namespace.c \
 	kernelemu/ns/namespace.h \
 	kernelemu/ns/pid.c \
@@ -31,6 +39,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/sys/reboot.c \
 	kernelemu/sys/sched.c \
 	kernelemu/sys/signal.c \
+	kernelemu/sys/socket.c \
 	kernelemu/sys/sysinfo.c \
 	kernelemu/sys/syslog.c \
 	kernelemu/sys/timer.c \

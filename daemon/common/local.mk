@@ -11,6 +11,7 @@ libcommon_a_SOURCES = \
 	daemon/common/launch-protocol.h \
 	daemon/common/log.c \
 	daemon/common/log.h \
+	daemon/common/profile-addresses.c \
 	daemon/common/profile-features.h \
 	daemon/common/profile-internal.h \
 	daemon/common/profile-linux.c \

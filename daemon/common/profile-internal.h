@@ -79,7 +79,7 @@ struct Schema {
 #define SCHEMA(keys) { (keys), ELEMENTSOF(keys) }
 
 extern const Schema profile_resources_schema; /* profile-linux.c */
-extern const Schema profile_schema, profile_mount_schema;
+extern const Schema profile_schema, profile_mount_schema, profile_address_schema;
 
 /* profile.c */
 int profile_problem_add(ProfileProblems *problems, const char *file, unsigned line, const KeyPath *path,
@@ -127,7 +127,7 @@ typedef struct Nearest {
 void nearest_consider(Nearest *nearest, const char *seen, const char *candidate);
 const char *nearest_word(const Nearest *nearest, const char *seen);
 
-/* profile-values.c and profile-mounts.c: the readers of single values */
+/* profile-values.c, profile-addresses.c and profile-mounts.c: the readers of single values */
 void read_boolean(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_domain(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_path(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
@@ -154,6 +154,7 @@ void read_network(ProfileReader *, const KeyPath *, const SchemaKey *, json_obje
 void read_log_size(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_masked_paths(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_limits(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_addresses(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_mounts(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 
 void profile_check_resources(ProfileReader *reader);

@@ -81,6 +81,8 @@ static const SchemaKey sentry_keys[] = {
           .read = read_nested_namespaces },
         { .name = "network", .types = SCHEMA_STRING | SCHEMA_OBJECT, .read = read_network,
           .allowed = "\"none\", \"private\" or \"host\", or an object { \"mode\": …, \"uplink\": … }" },
+        { .name = "addresses", .types = SCHEMA_ARRAY, .read = read_addresses, .members = &profile_address_schema,
+          .allowed = "an array of objects { \"action\": \"allow\", … }" },
         { .name = "emulatedCapabilities", .types = SCHEMA_ARRAY, .allowed = ALLOWED_CAPABILITIES,
           .read = read_capabilities, .offset = offsetof(Profile, emulated_capabilities) },
         { .name = "logSize", .types = SCHEMA_INTEGER, .allowed = "a number of bytes from 4096 to 16777216",

@@ -52,6 +52,7 @@ Profile *profile_free(Profile *profile) {
         free(profile->kernel_release);
         free(profile->kernel_version);
         free(profile->cpus);
+        address_rules_done(&profile->addresses);
         free(profile->description);
         free(profile);
         return NULL;

@@ -11,6 +11,8 @@
 
 #include <json-c/json.h>
 
+#include "net/address-rules.h"
+
 #define PROFILE_TEXT_MAX (256U * 1024U) /* bytes of one profile file or document */
 #define PROFILE_EXTENDS_MAX 8U          /* how long a chain of "extends" may be */
 #define PROFILE_MOUNTS_MAX 256U
@@ -134,6 +136,7 @@ typedef struct Profile {
         bool pasta; /* with a private network: pasta(1) is its way out */
         ProfileUsers users;
         ProfileLandlock landlock;
+        AddressRules addresses; /* abstract_is_shared is for who uses them to say */
         ProfileFreezer freezer;
         bool timers_emulated;
         bool pause_timers;     /* while the sandbox is paused nothing expires */

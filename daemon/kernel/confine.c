@@ -38,6 +38,7 @@ static const char *const allowed[] = {
         "ioctl", "process_vm_readv", "process_vm_writev", "ptrace", "wait4", "waitid", "kill", "tgkill",
         "pidfd_open", "pidfd_send_signal", "setns", "kcmp", "sched_getaffinity", "sched_setaffinity",
         /* on behalf of its tasks */
+        "bind", "connect", "listen", "openat2", "chdir", "fchdir", "umask",
         "pidfd_getfd", "rt_tgsigqueueinfo", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
         "sched_getscheduler", "sched_setscheduler", "sched_getparam", "sched_setparam", "sched_getattr", "sched_setattr",
         "sched_rr_get_interval",

@@ -14,6 +14,7 @@
 
 #include "host-behalf.h"
 #include "host-namespaces.h"
+#include "host-sockets.h"
 #include "host-tasks.h"
 #include "launch-protocol.h"
 #include "log.h"
@@ -285,6 +286,18 @@ static const HostOps host_seccomp_ops = {
         .pidfd_task = host_pidfd_task,
         .pidfd_signal = host_pidfd_signal,
         .has_ptrace_scope = host_has_ptrace_scope,
+        .socket_copy = host_socket_copy,
+        .socket_fd = host_socket_fd,
+        .socket_close = host_socket_close,
+        .socket_locate = host_socket_locate,
+        .socket_bind = host_socket_bind,
+        .socket_name = host_socket_name,
+        .socket_listen = host_socket_listen,
+        .socket_connect = host_socket_connect,
+        .socket_send = host_socket_send,
+        .socket_start = host_socket_start,
+        .socket_stop = host_socket_stop,
+        .socket_credentials = host_socket_credentials,
         .system_info = system_info,
         .now = now,
         .clock_now = host_clock_now,

@@ -23,6 +23,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/host-namespaces.h \
 	daemon/kernel/host-seccomp.c \
 	daemon/kernel/host-seccomp.h \
+	daemon/kernel/host-sockets.c \
+	daemon/kernel/host-sockets.h \
 	daemon/kernel/host-timers.c \
 	daemon/kernel/host-timers.h \
 	daemon/kernel/host-tasks.c \
@@ -54,6 +56,7 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/signals.h \
 	daemon/kernel/sock-diag.c \
 	daemon/kernel/sock-diag.h \
+	daemon/kernel/socket-jobs.c \
 	daemon/kernel/task-methods.c \
 	daemon/kernel/task-watch.c \
 	daemon/kernel/task-watch.h \
@@ -68,4 +71,4 @@ sentry_kernel_SOURCES = \
 # Frame pointers: the watchdog walks the stack of a thread that is stuck.
 sentry_kernel_CFLAGS = $(AM_CFLAGS) -pthread -fno-omit-frame-pointer $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 # One process per sandbox: each library costs memory, so these and no more.
-sentry_kernel_LDADD = libkernelemu.a libcommon.a $(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS)
+sentry_kernel_LDADD = libkernelemu.a libcommon.a libkernelemu.a $(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS)

@@ -34,7 +34,7 @@ const char *sentry_state_to_string(SentryState state) {
 }
 
 static int kernel_of_profile(Sentry *sentry) {
-        const Profile *profile = sentry->profile;
+        Profile *profile = sentry->profile;
         KernelConfig config = {
                 .name = sentry->name,
                 .hostname = profile->hostname,
@@ -42,6 +42,8 @@ static int kernel_of_profile(Sentry *sentry) {
                 .emulated_capabilities = profile->emulated_capabilities,
                 .features = profile_features(profile),
                 .ptrace_scope = (PtraceScope) profile->ptrace_scope,
+                .addresses = &profile->addresses,
+                .own_network = profile->network != PROFILE_NETWORK_HOST,
                 .log_size = profile->log_size,
                 .version_string = PACKAGE_VERSION,
         };
@@ -49,6 +51,7 @@ static int kernel_of_profile(Sentry *sentry) {
         CpuSet wanted;
         int r;
 
+        profile->addresses.abstract_is_shared = profile->network == PROFILE_NETWORK_HOST;
         if (uname(&host) < 0)
                 return -errno;
         config.sysname = host.sysname;

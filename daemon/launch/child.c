@@ -8,7 +8,9 @@
 #include <linux/magic.h>
 #include <linux/securebits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -24,6 +26,7 @@
 #include "cgroup-limits.h"
 #include "mount-tree.h"
 #include "mounts.h"
+#include "profile-features.h"
 #include "program.h"
 #include "uplink.h"
 #include "util.h"
@@ -232,13 +235,58 @@ static uint32_t walls_of(const LaunchChild *child, bool in_cgroup) {
         return walls;
 }
 
+/* Where the filter notifies sendmsg(2) itself, handing over is for a thread that was there before the filter, which is for
+ * the thread that installs it alone. */
+typedef struct Courier {
+        const LaunchChild *child;
+        const int *fds;
+        int32_t flags;
+        uint32_t walls;
+        pid_t pid;
+        LaunchFailure *failure;
+        pthread_t thread;
+        sem_t ready; /* posted when there is something to hand over */
+        bool runs;
+        int r;
+} Courier;
+
+static void *courier_main(void *userdata) {
+        Courier *courier = userdata;
+
+        while (sem_wait(&courier->ready) < 0)
+                ;
+        courier->r = hand_over(courier->child, courier->fds, courier->flags, courier->walls, courier->pid, courier->failure);
+        return NULL;
+}
+
+static int courier_start(Courier *courier) {
+        int r;
+
+        (void) sem_init(&courier->ready, 0, 0);
+        r = pthread_create(&courier->thread, NULL, courier_main, courier);
+        if (r != 0)
+                return failure_set(courier->failure, r, "A limit on processes (RLIMIT_NPROC, pids.max)?",
+                                   "cannot start a thread to hand the sandbox over");
+        courier->runs = true;
+        return 0;
+}
+
+/* At a failure before, the process ends and the thread with it. */
+static int courier_finish(Courier *courier) {
+        if (!courier->runs)
+                return hand_over(courier->child, courier->fds, courier->flags, courier->walls, courier->pid, courier->failure);
+        (void) sem_post(&courier->ready);
+        (void) pthread_join(courier->thread, NULL);
+        return courier->r;
+}
+
 static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         const LaunchRequest *request = child->request;
         _cleanup_(filter_programs_done) FilterPrograms filter = {};
         _cleanup_close_ int root = -EBADF;
         int handles[_LAUNCH_FD_MAX]; /* close-on-exec all, and at a failure this process ends */
         _cleanup_(program_done) Program program = {};
-        pid_t pid = getpid();
+        Courier courier = { .child = child, .fds = handles, .pid = getpid(), .failure = failure };
         bool killable, in_cgroup = false;
         uint32_t walls = 0;
         int r;
@@ -297,6 +345,11 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         r = isolate_capabilities(request->profile->capabilities, failure);
         if (r < 0)
                 return r;
+        if (profile_features(request->profile) & 1U << SYSCALL_FEATURE_SOCKETS) {
+                r = courier_start(&courier);
+                if (r < 0)
+                        return r;
+        }
         r = program_set_rlimits(request->profile, failure);
         if (r < 0)
                 return r;
@@ -321,9 +374,9 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         r = filter_install(&filter, &handles[LAUNCH_FD_LISTENER], &killable, failure);
         if (r < 0)
                 return r;
-        r = hand_over(child, handles,
-                      (killable ? LAUNCH_LISTENER_KILLABLE : 0) | (in_cgroup ? LAUNCH_LISTENER_IN_CGROUP : 0), walls, pid,
-                      failure);
+        courier.flags = (killable ? LAUNCH_LISTENER_KILLABLE : 0) | (in_cgroup ? LAUNCH_LISTENER_IN_CGROUP : 0);
+        courier.walls = walls;
+        r = courier_finish(&courier);
         if (r < 0)
                 return r;
         /* The listener ends with sentry-kernel only when we do not hold it too. */

@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <sched.h>
 #include <sys/capability.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "profile-internal.h"
@@ -377,6 +378,38 @@ static void test_mounts(void) {
         bad(MOUNT("{ \"destination\": \"/x/\", \"type\": \"tmpfs\" },\n{ \"destination\": \"//x\", \"type\": "
                   "\"tmpfs\" }"),
             2, "mounts[1].destination", "\"/x\" has a mount already");
+#define RULE(text) "{ \"sentry\": { \"addresses\": [\n" text " ] } }"
+        bad(RULE("3"), 2, "sentry.addresses[0]", "expected an object { \"action\": \"allow\", … }, found 3");
+        bad(RULE("{ }"), 2, "sentry.addresses[0].action", "missing; expected \"allow\" or \"deny\"");
+        bad(RULE("{ \"action\": \"alow\" }"), 2, "sentry.addresses[0].action", "did you mean \"allow\"?");
+        bad(RULE("{ \"action\": \"deny\", \"prot\": 1 }"), 2, "sentry.addresses[0].prot", "did you mean \"port\"?");
+        bad(RULE("{ \"action\": \"deny\",\n\"family\": \"inet4\" }"), 3, "sentry.addresses[0].family",
+            "\"netlink\", \"vsock\"");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"10.0.0.0/33\" }"), 2, "sentry.addresses[0].address",
+            "expected a prefix of 0 to 32 bits, found \"10.0.0.0/33\"");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"10.0.0.1/8\" }"), 2, "sentry.addresses[0].address",
+            "bits after its length are 0");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"localhost\" }"), 2, "sentry.addresses[0].address",
+            "expected an address of IPv4");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"fd00::x\" }"), 2, "sentry.addresses[0].address",
+            "expected an address of IPv6");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"::ffff:10.0.0.0/104\" }"), 2, "sentry.addresses[0].address",
+            "in the way of IPv4");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"/run/../x\" }"), 2, "sentry.addresses[0].address",
+            "an absolute path without");
+        bad(RULE("{ \"action\": \"deny\", \"family\": \"netlink\", \"address\": \"x\" }"), 2,
+            "sentry.addresses[0].address", "no \"address\" with this family");
+        bad(RULE("{ \"action\": \"deny\", \"port\": 65536 }"), 2, "sentry.addresses[0].port", "found 65536");
+        bad(RULE("{ \"action\": \"deny\", \"port\": \"80;81\" }"), 2, "sentry.addresses[0].port", "found \"80;81\"");
+        bad(RULE("{ \"action\": \"deny\", \"port\": \"81-80\" }"), 2, "sentry.addresses[0].port", "the lower one first");
+        bad(RULE("{ \"action\": \"deny\", \"port\": \"\" }"), 2, "sentry.addresses[0].port", "expected a port");
+        bad(RULE("{ \"action\": \"deny\", \"family\": \"unix\", \"port\": 1 }"), 2, "sentry.addresses[0].port",
+            "no \"port\" with this family");
+        bad(RULE("{ \"action\": \"deny\", \"calls\": [] }"), 2, "sentry.addresses[0].calls", "an empty array");
+        bad(RULE("{ \"action\": \"deny\", \"calls\": [ \"recv\" ] }"), 2, "sentry.addresses[0].calls[0]",
+            "expected \"bind\", \"connect\" or \"send\"");
+        bad(RULE("{ \"action\": \"deny\", \"calls\": [ \"send\", \"send\" ] }"), 2, "sentry.addresses[0].calls[1]",
+            "stands twice");
         bad(MOUNT("3"), 1, "mounts[0]", "expected an object with destination and type, found 3");
 
         bad(OPTION("tmpfs", "suid"), 2, "mounts[0].options[0]", "\"suid\" is not allowed: no program");
@@ -460,7 +493,7 @@ static void test_many(void) {
         is_str(shown,
                "some/where.json:2: sentry.netwrok: unknown key; did you mean \"network\"? Known here: extends, "
                "description, kernelRelease, kernelVersion, cpus, pid, freezer, users, landlock, limits, init, ptraceScope, "
-               "timers, pauseTimers, nestedNamespaces, network, emulatedCapabilities, logSize, env, unsetenv\n"
+               "timers, pauseTimers, nestedNamespaces, network, addresses, emulatedCapabilities, logSize, env, unsetenv\n"
                "some/where.json:3: sentry.pid: expected \"private\" or \"host\", found 7, a number\n"
                "some/where.json:4: hostname: expected a name of 1 to 64 bytes without '/' and control characters, "
                "found \"a/b\"\n"
@@ -565,6 +598,26 @@ static void test_parse(void) {
                 ok(profile->n_cpus == 2 && !profile->cpus, "sentry.cpus as a number");
                 ok(profile->network == PROFILE_NETWORK_HOST && profile->namespaces == (all & ~CLONE_NEWNET),
                    "sentry.network: host");
+        }
+        profile = profile_free(profile);
+        profile = parse("{ \"sentry\": { \"addresses\": ["
+                        "{ \"action\": \"allow\", \"address\": \"10.0.0.0/8\", \"port\": \"80,8000-8100\", "
+                        "\"calls\": [ \"send\" ] }, { \"action\": \"deny\", \"address\": \"fd00::/8\", \"port\": 0 }, "
+                        "{ \"action\": \"allow\", \"address\": \"/run/a/\" }, "
+                        "{ \"action\": \"deny\", \"family\": \"vsock\" }, { \"action\": \"allow\" } ] } }");
+        if (profile) {
+                const AddressRule *rule = profile->addresses.items;
+
+                is_int((long) profile->addresses.n, 5, "sentry.addresses");
+                ok(rule->allow && rule->family == AF_INET && rule->has_prefix && rule->prefix[0] == 10 &&
+                           rule->prefix_bits == 8 && rule->n_ports == 2 && rule->ports[0].last == 80 &&
+                           rule->ports[1].first == 8000 && rule->ports[1].last == 8100 &&
+                           rule->calls == 1U << ADDRESS_SEND, "a rule with everything");
+                ok(!rule[1].allow && rule[1].family == AF_INET6 && rule[1].n_ports == 1 && rule[1].ports[0].last == 0 &&
+                           rule[1].calls == ADDRESS_CALLS_ALL, "a port as a number");
+                ok(rule[2].family == AF_UNIX && streq(rule[2].name, "/run/a"), "a path");
+                ok(rule[3].family == AF_VSOCK && rule[4].family == ADDRESS_FAMILY_ANY && !rule[4].has_prefix,
+                   "a family, and none");
         }
         profile = profile_free(profile);
         profile = parse("{ \"linux\": { \"namespaces\": [ { \"type\": \"user\" }, { \"type\": \"mount\" } ] } }");
