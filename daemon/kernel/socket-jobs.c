@@ -24,6 +24,7 @@
 #include "log.h"
 #include "sentry.h"
 #include "util.h"
+#include "watchdog.h"
 
 #define THREADS_MAX 128U
 #define STACK_SIZE (256 * 1024U)
@@ -153,31 +154,40 @@ static void on_wake(int signo) {
         (void) signo; /* that there was one is all */
 }
 
-static int on_done(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        Sentry *sentry = userdata;
-        int64_t result;
-        uint64_t cookie;
+unsigned socket_jobs_poll_fds(struct pollfd *fds) {
+        if (n_jobs == 0)
+                return 0;
+        *fds = (struct pollfd) { .fd = done_pipe[0], .events = POLLIN };
+        return 1;
+}
+
+void socket_jobs_dispatch(Sentry *sentry, const struct pollfd *fds, unsigned n_fds) {
         Job *job;
 
-        (void) source, (void) revents;
-        while (read(fd, &job, sizeof(job)) == (ssize_t) sizeof(job)) {
+        if (n_fds == 0 || fds[0].revents == 0)
+                return;
+        while (read(done_pipe[0], &job, sizeof(job)) == (ssize_t) sizeof(job)) {
                 bool stopped = atomic_load(&job->stopped);
+                int64_t result = job->result;
+                uint64_t cookie = job->cookie;
+                const Call *call;
 
                 n_jobs--;
-                cookie = job->cookie;
-                result = job->result;
                 if (!stopped)
                         LIST_REMOVE(job, link);
                 job_free(job);
-                if (!stopped)
-                        sockets_finished(sentry->kernel, cookie, result);
+                call = stopped ? NULL : notifier_call(&sentry->notifier, cookie);
+                if (!call)
+                        continue;
+                /* The handler may go on with more of the guest's memory. */
+                watchdog_begin(call, kernel_now(sentry->kernel));
+                sockets_finished(sentry->kernel, cookie, result);
+                watchdog_end();
         }
-        return 0;
 }
 
-static int set_up(Sentry *sentry) {
+static int set_up(void) {
         struct sigaction action = { .sa_handler = on_wake }; /* no SA_RESTART: that is the point of it */
-        int r;
 
         if (done_pipe[1] >= 0)
                 return 0;
@@ -185,14 +195,7 @@ static int set_up(Sentry *sentry) {
                 return -errno;
         if (sigaction(WAKE_SIGNAL, &action, NULL) < 0 || pipe2(done_pipe, O_CLOEXEC) < 0)
                 return -errno;
-        if (fcntl(done_pipe[0], F_SETFL, O_NONBLOCK) < 0)
-                return -errno;
-        r = sd_event_add_io(sentry->event, NULL, done_pipe[0], EPOLLIN, on_done, sentry);
-        if (r < 0) {
-                safe_close(done_pipe[0]);
-                done_pipe[1] = safe_close(done_pipe[1]);
-        }
-        return r;
+        return fcntl(done_pipe[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static int duplicate(int fd) {
@@ -247,7 +250,7 @@ int host_socket_start(Host *host, uint64_t cookie, const HostSocket *socket, con
         Job *job;
         int r;
 
-        r = set_up(sentry);
+        r = set_up();
         if (r < 0)
                 return host_error_to_guest(r);
         if (n_jobs >= n_threads && n_threads < THREADS_MAX) {
