@@ -52,6 +52,11 @@ static int kernel_of_profile(Sentry *sentry) {
         CpuSet wanted;
         int r;
 
+        if (profile->addresses.n > 0 && !host_sockets_are_possible()) {
+                log_error("%s: the profile has rules for addresses (sentry.addresses), which need Linux 5.6 and that nothing "
+                          "around us forbids pidfd_getfd(2) and openat2(2)", sentry->name);
+                return -EOPNOTSUPP;
+        }
         profile->addresses.abstract_is_shared = profile->network == PROFILE_NETWORK_HOST;
         if (uname(&host) < 0)
                 return -errno;

@@ -27,6 +27,7 @@
 #include "watchdog.h"
 
 #define THREADS_MAX 128U
+#define IDLE_MAX 4U       /* threads that are kept for the next jobs */
 #define STACK_SIZE (256 * 1024U)
 #define WAKE_SIGNAL SIGUSR1
 #define STOP_TRIES 1000U /* of a millisecond each */
@@ -122,7 +123,7 @@ static void *thread_main(void *userdata) {
 
                 if (n < 0 && errno == EINTR)
                         continue;
-                if (n != (ssize_t) sizeof(job))
+                if (n != (ssize_t) sizeof(job) || !job)
                         return NULL;
                 job_run(job);
                 /* There is room: a job takes it in one of the pipes only. */
@@ -161,6 +162,14 @@ unsigned socket_jobs_poll_fds(struct pollfd *fds) {
         return 1;
 }
 
+/* After a rush a thread that has nothing to do reads that there is no job for it, ever. */
+static void shrink(void) {
+        Job *none = NULL;
+
+        if (n_threads > n_jobs + IDLE_MAX && write(work_pipe[1], &none, sizeof(none)) == (ssize_t) sizeof(none))
+                n_threads--;
+}
+
 void socket_jobs_dispatch(Sentry *sentry, const struct pollfd *fds, unsigned n_fds) {
         Job *job;
 
@@ -173,6 +182,7 @@ void socket_jobs_dispatch(Sentry *sentry, const struct pollfd *fds, unsigned n_f
                 const Call *call;
 
                 n_jobs--;
+                shrink();
                 if (!stopped)
                         LIST_REMOVE(job, link);
                 job_free(job);
