@@ -34,6 +34,3 @@ uint32_t host_socket_address(const HostAddress *address, uint8_t to[static ABI_S
 struct pollfd;
 unsigned socket_jobs_poll_fds(struct pollfd *fds);
 void socket_jobs_dispatch(Sentry *sentry, const struct pollfd *fds, unsigned n_fds);
-
-/* Whether threads wait that must not be waited for at the end. */
-bool socket_jobs_have_threads(void);

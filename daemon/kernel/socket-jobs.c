@@ -6,7 +6,8 @@
  *
  * A job goes to a thread as a pointer through a pipe and comes back through another, so that there is nothing to lock. More
  * jobs than threads wait in the pipe, which has room for all calls that may be parked. The signal that ends a wait is
- * sent again and again, because one that comes before the system call does nothing. */
+ * sent again and again, because one that comes before the system call does nothing. The threads know nothing but jobs, so
+ * that the end of the process needs no word to them. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,10 +57,6 @@ typedef struct Job {
 static LIST_HEAD(, Job) jobs = LIST_HEAD_INITIALIZER(jobs); /* owned by the thread that serves; those not stopped */
 static int work_pipe[2] = { -EBADF, -EBADF }, done_pipe[2] = { -EBADF, -EBADF };
 static unsigned n_threads, n_jobs;
-
-bool socket_jobs_have_threads(void) {
-        return n_threads > 0;
-}
 
 static void job_free(Job *job) {
         safe_close(job->fd);
