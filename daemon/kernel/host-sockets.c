@@ -36,6 +36,13 @@ static HostSeccomp *from_host(Host *host) {
         return (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
 }
 
+bool host_sockets_are_possible(void) {
+        struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+        _cleanup_close_ int fd = (int) syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how));
+
+        return fd >= 0 && syscall(SYS_pidfd_getfd, -1, -1, 0) < 0 && errno == EBADF;
+}
+
 /* ---- copies ---- */
 
 static int open_caller(Host *host, const Call *call) {

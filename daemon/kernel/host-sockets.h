@@ -23,8 +23,14 @@ int host_socket_start(Host *host, uint64_t cookie, const HostSocket *socket, con
                       const HostMessage *message, void *data);
 void host_socket_stop(Host *host, uint64_t cookie, int64_t *ret);
 
+/* Whether this kernel has what it takes. */
+bool host_sockets_are_possible(void);
+
 /* The address as the host is to be told it, a path as the descriptor of where it leads. Returns its size. */
 uint32_t host_socket_address(const HostAddress *address, uint8_t to[static ABI_SOCKADDR_MAX]);
 
-/* Whether threads wait that must not be waited for at the end. */
-bool socket_jobs_have_threads(void);
+/* The event loop polls what says that waits are over, beside the listeners: handlers that run on are watched there. Fills
+ * fds with none or one; returns how many. */
+struct pollfd;
+unsigned socket_jobs_poll_fds(struct pollfd *fds);
+void socket_jobs_dispatch(Sentry *sentry, const struct pollfd *fds, unsigned n_fds);

@@ -148,6 +148,12 @@ static NotifySlot *slot_of(const Notifier *notifier, uint64_t cookie) {
         return slot->state != SLOT_FREE && slot->call.cookie == cookie ? slot : NULL;
 }
 
+const Call *notifier_call(const Notifier *notifier, uint64_t cookie) {
+        const NotifySlot *slot = slot_of(notifier, cookie);
+
+        return slot ? &slot->call : NULL;
+}
+
 static NotifySlot *slot_find_free(Notifier *notifier, unsigned *position) {
         for (; *position < NOTIFY_SLOTS; (*position)++)
                 if (notifier->slots[*position].state == SLOT_FREE)

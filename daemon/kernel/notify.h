@@ -84,6 +84,9 @@ void notifier_restart_parked(Notifier *notifier);
 /* Whether the caller still waits for its answer: what was read of it by its task id was its own. */
 bool notifier_call_is_valid(const Notifier *notifier, const Call *call);
 
+/* The call that is in service or parked under this cookie, or NULL. */
+const Call *notifier_call(const Notifier *notifier, uint64_t cookie);
+
 /* The name of a call for people, as its architecture has it; "#9999" if it has none. */
 void notifier_call_name(const Call *call, char *buffer, size_t size);
 /* The name of its architecture, by libseccomp's names. */

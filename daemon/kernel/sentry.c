@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "bus-util.h"
+#include "host-sockets.h"
 #include "log.h"
 #include "profile-features.h"
 #include "sentry.h"
@@ -51,6 +52,11 @@ static int kernel_of_profile(Sentry *sentry) {
         CpuSet wanted;
         int r;
 
+        if (profile->addresses.n > 0 && !host_sockets_are_possible()) {
+                log_error("%s: the profile has rules for addresses (sentry.addresses), which need Linux 5.6 and that nothing "
+                          "around us forbids pidfd_getfd(2) and openat2(2)", sentry->name);
+                return -EOPNOTSUPP;
+        }
         profile->addresses.abstract_is_shared = profile->network == PROFILE_NETWORK_HOST;
         if (uname(&host) < 0)
                 return -errno;
@@ -216,11 +222,11 @@ Sentry *sentry_free(Sentry *sentry) {
 int sentry_run(Sentry *sentry) {
         /* Where a thread has been relieved, it was in the loop of poll. */
         bool resumed = sd_event_get_state(sentry->event) == SD_EVENT_ARMED;
-        struct pollfd fds[1 + _HOST_CLOCK_MAX + LISTENERS_MAX];
+        struct pollfd fds[1 + _HOST_CLOCK_MAX + 1 + LISTENERS_MAX];
         int r;
 
         for (;; resumed = false) {
-                unsigned n_alarms, n;
+                unsigned n_alarms, n_jobs, n;
 
                 if (sd_event_get_state(sentry->event) == SD_EVENT_FINISHED)
                         return 0;
@@ -228,15 +234,17 @@ int sentry_run(Sentry *sentry) {
                 if (r == 0 && !resumed)
                         do {
                                 n_alarms = host_clocks_poll_fds(&sentry->host.clocks, fds + 1);
-                                n = notifier_poll_fds(&sentry->notifier, fds + 1 + n_alarms);
+                                n_jobs = socket_jobs_poll_fds(fds + 1 + n_alarms);
+                                n = notifier_poll_fds(&sentry->notifier, fds + 1 + n_alarms + n_jobs);
                                 fds[0] = (struct pollfd) {
                                         .fd = sd_event_get_fd(sentry->event),
                                         .events = POLLIN,
                                 };
-                                if (poll(fds, 1 + n_alarms + n, -1) < 0 && errno != EINTR)
+                                if (poll(fds, 1 + n_alarms + n_jobs + n, -1) < 0 && errno != EINTR)
                                         return -errno;
                                 host_clocks_dispatch(sentry, fds + 1, n_alarms);
-                                notifier_dispatch(&sentry->notifier, fds + 1 + n_alarms, n);
+                                socket_jobs_dispatch(sentry, fds + 1 + n_alarms, n_jobs);
+                                notifier_dispatch(&sentry->notifier, fds + 1 + n_alarms + n_jobs, n);
                                 /* Those whose calls these were have their answers: now is the time to tell. */
                                 if (task_table_has_events(&sentry->kernel->tasks))
                                         task_table_tell(&sentry->kernel->tasks);

@@ -6,7 +6,8 @@
  *
  * A job goes to a thread as a pointer through a pipe and comes back through another, so that there is nothing to lock. More
  * jobs than threads wait in the pipe, which has room for all calls that may be parked. The signal that ends a wait is
- * sent again and again, because one that comes before the system call does nothing. */
+ * sent again and again, because one that comes before the system call does nothing. The threads know nothing but jobs, so
+ * that the end of the process needs no word to them. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,8 +25,10 @@
 #include "log.h"
 #include "sentry.h"
 #include "util.h"
+#include "watchdog.h"
 
 #define THREADS_MAX 128U
+#define IDLE_MAX 4U       /* threads that are kept for the next jobs */
 #define STACK_SIZE (256 * 1024U)
 #define WAKE_SIGNAL SIGUSR1
 #define STOP_TRIES 1000U /* of a millisecond each */
@@ -54,10 +57,6 @@ typedef struct Job {
 static LIST_HEAD(, Job) jobs = LIST_HEAD_INITIALIZER(jobs); /* owned by the thread that serves; those not stopped */
 static int work_pipe[2] = { -EBADF, -EBADF }, done_pipe[2] = { -EBADF, -EBADF };
 static unsigned n_threads, n_jobs;
-
-bool socket_jobs_have_threads(void) {
-        return n_threads > 0;
-}
 
 static void job_free(Job *job) {
         safe_close(job->fd);
@@ -121,7 +120,7 @@ static void *thread_main(void *userdata) {
 
                 if (n < 0 && errno == EINTR)
                         continue;
-                if (n != (ssize_t) sizeof(job))
+                if (n != (ssize_t) sizeof(job) || !job)
                         return NULL;
                 job_run(job);
                 /* There is room: a job takes it in one of the pipes only. */
@@ -153,31 +152,49 @@ static void on_wake(int signo) {
         (void) signo; /* that there was one is all */
 }
 
-static int on_done(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        Sentry *sentry = userdata;
-        int64_t result;
-        uint64_t cookie;
+unsigned socket_jobs_poll_fds(struct pollfd *fds) {
+        if (n_jobs == 0)
+                return 0;
+        *fds = (struct pollfd) { .fd = done_pipe[0], .events = POLLIN };
+        return 1;
+}
+
+/* After a rush a thread that has nothing to do reads that there is no job for it, ever. */
+static void shrink(void) {
+        Job *none = NULL;
+
+        if (n_threads > n_jobs + IDLE_MAX && write(work_pipe[1], &none, sizeof(none)) == (ssize_t) sizeof(none))
+                n_threads--;
+}
+
+void socket_jobs_dispatch(Sentry *sentry, const struct pollfd *fds, unsigned n_fds) {
         Job *job;
 
-        (void) source, (void) revents;
-        while (read(fd, &job, sizeof(job)) == (ssize_t) sizeof(job)) {
+        if (n_fds == 0 || fds[0].revents == 0)
+                return;
+        while (read(done_pipe[0], &job, sizeof(job)) == (ssize_t) sizeof(job)) {
                 bool stopped = atomic_load(&job->stopped);
+                int64_t result = job->result;
+                uint64_t cookie = job->cookie;
+                const Call *call;
 
                 n_jobs--;
-                cookie = job->cookie;
-                result = job->result;
+                shrink();
                 if (!stopped)
                         LIST_REMOVE(job, link);
                 job_free(job);
-                if (!stopped)
-                        sockets_finished(sentry->kernel, cookie, result);
+                call = stopped ? NULL : notifier_call(&sentry->notifier, cookie);
+                if (!call)
+                        continue;
+                /* The handler may go on with more of the guest's memory. */
+                watchdog_begin(call, kernel_now(sentry->kernel));
+                sockets_finished(sentry->kernel, cookie, result);
+                watchdog_end();
         }
-        return 0;
 }
 
-static int set_up(Sentry *sentry) {
+static int set_up(void) {
         struct sigaction action = { .sa_handler = on_wake }; /* no SA_RESTART: that is the point of it */
-        int r;
 
         if (done_pipe[1] >= 0)
                 return 0;
@@ -185,14 +202,7 @@ static int set_up(Sentry *sentry) {
                 return -errno;
         if (sigaction(WAKE_SIGNAL, &action, NULL) < 0 || pipe2(done_pipe, O_CLOEXEC) < 0)
                 return -errno;
-        if (fcntl(done_pipe[0], F_SETFL, O_NONBLOCK) < 0)
-                return -errno;
-        r = sd_event_add_io(sentry->event, NULL, done_pipe[0], EPOLLIN, on_done, sentry);
-        if (r < 0) {
-                safe_close(done_pipe[0]);
-                done_pipe[1] = safe_close(done_pipe[1]);
-        }
-        return r;
+        return fcntl(done_pipe[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static int duplicate(int fd) {
@@ -247,7 +257,7 @@ int host_socket_start(Host *host, uint64_t cookie, const HostSocket *socket, con
         Job *job;
         int r;
 
-        r = set_up(sentry);
+        r = set_up();
         if (r < 0)
                 return host_error_to_guest(r);
         if (n_jobs >= n_threads && n_threads < THREADS_MAX) {

@@ -8,6 +8,7 @@ unit_kernelemu_tests = \
 	tests/unit/test-kernel-log \
 	tests/unit/test-ratelimit \
 	tests/unit/test-record \
+	tests/unit/test-sockets \
 	tests/unit/test-statistics \
 	tests/unit/test-trace \
 	tests/unit/test-tasks \
@@ -49,6 +50,9 @@ tests_unit_test_tasks_SOURCES = tests/unit/test-tasks.c tests/unit/fake-host.h t
 tests_unit_test_tasks_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_tasks_LDADD = libkernelemu.a
 tests_unit_test_statistics_SOURCES = tests/unit/test-statistics.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_sockets_SOURCES = tests/unit/test-sockets.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_sockets_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sockets_LDADD = libkernelemu.a
 tests_unit_test_statistics_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_statistics_LDADD = libkernelemu.a
 tests_unit_test_trace_SOURCES = tests/unit/test-trace.c tests/unit/fake-host.h tests/lib/tap.h
