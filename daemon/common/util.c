@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "util.h"
@@ -220,6 +221,33 @@ int read_full_file(const char *path, size_t max, char **ret, size_t *ret_size) {
                 return -EINVAL;
 
         return read_full_fd(fd, max, ret, ret_size);
+}
+
+int send_fds(int socket, const void *data, size_t size, const int fds[], size_t n) {
+        union {
+                char buffer[CMSG_SPACE(SEND_FDS_MAX * sizeof(int))];
+                struct cmsghdr align;
+        } control = {};
+        struct iovec iov = { (void *) data, size };
+        struct msghdr header = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = control.buffer,
+                .msg_controllen = CMSG_SPACE(n * sizeof(int)),
+        };
+        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+        ssize_t sent;
+
+        if (n == 0 || n > SEND_FDS_MAX)
+                return -EINVAL;
+        cmsg->cmsg_level = SOL_SOCKET;
+        cmsg->cmsg_type = SCM_RIGHTS;
+        cmsg->cmsg_len = CMSG_LEN(n * sizeof(int));
+        memcpy(CMSG_DATA(cmsg), fds, n * sizeof(int));
+        sent = sendmsg(socket, &header, MSG_NOSIGNAL);
+        if (sent < 0)
+                return -errno;
+        return (size_t) sent == size ? 0 : -EIO;
 }
 
 /* Length of the valid UTF-8 sequence at p, of which left bytes are there; 0 when there is none. */

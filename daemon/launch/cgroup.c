@@ -47,24 +47,8 @@ static int announce(int launch_fd, int parent_fd, int number) {
                 .type = LAUNCH_CGROUP,
                 .value = number,
         };
-        union {
-                char buffer[CMSG_SPACE(sizeof(int))];
-                struct cmsghdr align;
-        } control = {};
-        struct iovec iov = { &message, sizeof(message) };
-        struct msghdr header = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = control.buffer,
-                .msg_controllen = sizeof(control.buffer),
-        };
-        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
 
-        cmsg->cmsg_level = SOL_SOCKET;
-        cmsg->cmsg_type = SCM_RIGHTS;
-        cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(cmsg), &parent_fd, sizeof(int));
-        return sendmsg(launch_fd, &header, MSG_NOSIGNAL) < 0 ? -errno : 0;
+        return send_fds(launch_fd, &message, sizeof(message), &parent_fd, 1);
 }
 
 /* Cuts the last name off, but not below where control groups are mounted. */

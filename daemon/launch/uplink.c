@@ -233,29 +233,13 @@ int uplink_prepare(const char *sandbox, Uplink *ret, LaunchFailure *failure) {
 int uplink_connect(int fd, LaunchFailure *failure) {
         _cleanup_close_ int user = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC),
                             network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-        int namespaces[N_NAMESPACES] = { user, network }, error;
-        union {
-                char buffer[CMSG_SPACE(sizeof(namespaces))];
-                struct cmsghdr align;
-        } control = {};
-        char byte = 0;
-        struct iovec iov = { &byte, 1 };
-        struct msghdr header = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = control.buffer,
-                .msg_controllen = sizeof(control.buffer),
-        };
-        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+        int namespaces[N_NAMESPACES] = { user, network }, error, r;
         struct pollfd answer = { .fd = fd, .events = POLLIN };
         ssize_t n = -1;
 
-        cmsg->cmsg_level = SOL_SOCKET;
-        cmsg->cmsg_type = SCM_RIGHTS;
-        cmsg->cmsg_len = CMSG_LEN(sizeof(namespaces));
-        memcpy(CMSG_DATA(cmsg), namespaces, sizeof(namespaces));
-        if (user < 0 || network < 0 || sendmsg(fd, &header, MSG_NOSIGNAL) < 0)
-                return failure_set(failure, errno, NULL, "cannot ask for a way out of the network");
+        r = user < 0 || network < 0 ? -errno : send_fds(fd, "", 1, namespaces, N_NAMESPACES);
+        if (r < 0)
+                return failure_set(failure, r, NULL, "cannot ask for a way out of the network");
 
         if (poll(&answer, 1, CONNECT_TIMEOUT_MSEC) > 0)
                 n = recv(fd, &error, sizeof(error), MSG_DONTWAIT);
