@@ -10,6 +10,7 @@
 
 #include "abi/time.h"
 #include "abi/types.h"
+#include "ns/mount.h"
 #include "syscall.h"
 #include "task/host-task.h"
 #include "time/timekeeper.h"
@@ -174,6 +175,11 @@ typedef struct HostOps {
                             const AbiSiginfo *info);
         /* Whether the host has scopes of its own, and wants to be told of exceptions. */
         bool (*has_ptrace_scope)(Host *host);
+
+        /* Begins a mount or unmount for the caller, with its namespaces, root, working directory, ids and capabilities;
+         * kernel_mount_done() says how it went, never from within this call. One at a time. -ESRCH when the caller is
+         * gone. */
+        int (*mount)(Host *host, const Call *call, const HostMountRequest *request);
 
         int (*system_info)(Host *host, HostSystemInfo *ret);
         /* Nanoseconds of a clock that never goes back and runs on while the sandbox is paused. */

@@ -11,6 +11,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/kernel.h \
 	kernelemu/log/kernel-log.c \
 	kernelemu/log/kernel-log.h \
+	kernelemu/ns/mount.h \
 	kernelemu/ns/namespace.c \
 	kernelemu/ns/namespace.h \
 	kernelemu/ns/pid.c \
@@ -24,6 +25,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/sys/clock.c \
 	kernelemu/sys/image.c \
 	kernelemu/sys/itimer.c \
+	kernelemu/sys/mount.c \
 	kernelemu/sys/namespace.c \
 	kernelemu/sys/pid.c \
 	kernelemu/sys/priority.c \
