@@ -16,6 +16,7 @@ sys_tests = \
 	tests/sys/itimer \
 	tests/sys/kill \
 	tests/sys/memory \
+	tests/sys/mount \
 	tests/sys/personality \
 	tests/sys/posix-timer \
 	tests/sys/prctl-ptracer \
