@@ -51,6 +51,7 @@ live_tests = \
 	tests/live/pause.sh \
 	tests/live/programs.sh \
 	tests/live/init.sh \
+	tests/live/mounting.sh \
 	tests/live/mounts.sh \
 	tests/live/limits.sh \
 	tests/live/users.sh \

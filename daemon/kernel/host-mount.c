@@ -131,6 +131,7 @@ void mounter_settle(SentryMounter *mounter) {
 /* ---- in the child ---- */
 
 typedef struct Self {
+        unsigned tgid, tid; /* the caller's ids in its own PID namespace */
         int task;  /* /proc/TID of the caller, which stays that of this very task */
         int self;  /* our own, in the /proc from which we come */
         int proc;  /* the sandbox's /proc */
@@ -190,7 +191,7 @@ static size_t status_numbers(const char *status, const char *key, unsigned *numb
 
 /* Ids and capabilities of the caller, as far as file systems ask for them. Numbers are those of the user namespace that
  * we are in, because status is opened here. */
-static int become(const Self *self, const HostMountRequest *request) {
+static int become(Self *self, const HostMountRequest *request) {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct caps[2] = {};
         _cleanup_free_ char *status = NULL;
@@ -207,6 +208,11 @@ static int become(const Self *self, const HostMountRequest *request) {
         if (status_numbers(status, "\nUid:", uids, 4) != 4 || status_numbers(status, "\nGid:", gids, 4) != 4 ||
             !(p = strstr(status, "\nCapEff:")) || sscanf(p, "\nCapEff: %" SCNx64, &effective) != 1)
                 return -EIO;
+        /* The innermost of the PID namespaces it is in comes last. */
+        n = status_numbers(status, "\nNStgid:", groups, GROUPS_MAX);
+        self->tgid = n > 0 ? groups[n - 1] : 0;
+        n = status_numbers(status, "\nNSpid:", groups, GROUPS_MAX);
+        self->tid = n > 0 ? groups[n - 1] : 0;
         n = status_numbers(status, "\nGroups:", groups, GROUPS_MAX);
 
         /* Where a user namespace has one user only, his groups cannot be changed: they are ours. */
@@ -310,10 +316,29 @@ static int mount_proc(const Self *self, const char *target) {
                 -errno : 0;
 }
 
+/* To the kernel "self" in /proc is who looks a path up: us. */
+static const char *path_of_caller(const Self *self, const char *path, char buffer[static 2 * PATH_MAX]) {
+        static const char process[] = "/proc/self", thread[] = "/proc/thread-self";
+        bool is_thread = strncmp(path, thread, sizeof(thread) - 1) == 0;
+        const char *rest = path + (is_thread ? sizeof(thread) : sizeof(process)) - 1;
+
+        if ((!is_thread && strncmp(path, process, sizeof(process) - 1) != 0) || (*rest != '/' && *rest != '\0'))
+                return path;
+        if (is_thread)
+                (void) snprintf(buffer, 2 * PATH_MAX, "/proc/%u/task/%u%s", self->tgid, self->tid, rest);
+        else
+                (void) snprintf(buffer, 2 * PATH_MAX, "/proc/%u%s", self->tgid, rest);
+        return buffer;
+}
+
 static int make_call(const Self *self, const HostMountRequest *request, uint32_t n_launch, Answer *answer) {
+        static char source_buffer[2 * PATH_MAX], target_buffer[2 * PATH_MAX];
+        const char *target = path_of_caller(self, request->target, target_buffer), *from = NULL;
         uint32_t below = 0, more = 1;
         long r;
 
+        if (request->has_source) /* of file systems it is a mere name */
+                from = request->has_type ? request->source : path_of_caller(self, request->source, source_buffer);
         r = count_mounts(self, -EBADF, &answer->n_before, &below);
         if (r < 0)
                 return (int) r;
@@ -321,9 +346,9 @@ static int make_call(const Self *self, const HostMountRequest *request, uint32_t
                 _cleanup_close_ int source = -EBADF;
 
                 if (request->action == HOST_MOUNT) {
-                        source = open_at(AT_FDCWD, request->has_source ? request->source : "", O_PATH);
+                        source = open_at(AT_FDCWD, from && *from ? from : "/", O_PATH);
                         if (source < 0)
-                                return request->has_source ? source : -EINVAL;
+                                return source;
                 }
                 r = count_mounts(self, request->action == HOST_MOUNT ? source : self->proc, &answer->n_before, &below);
                 if (r < 0)
@@ -337,14 +362,14 @@ static int make_call(const Self *self, const HostMountRequest *request, uint32_t
 
         switch (request->action) {
         case HOST_MOUNT:
-                r = syscall(SYS_mount, request->has_source ? request->source : NULL, request->target,
+                r = syscall(SYS_mount, from, target,
                             request->has_type ? request->type : NULL, (unsigned long) request->flags,
                             request->has_data ? request->data : NULL);
                 return r < 0 ? -errno : 0;
         case HOST_MOUNT_PROC:
-                return mount_proc(self, request->target);
+                return mount_proc(self, target);
         case HOST_UMOUNT:
-                r = syscall(SYS_umount2, request->target, (int) request->flags);
+                r = syscall(SYS_umount2, target, (int) request->flags);
                 return r < 0 ? -errno : 0;
         }
         return -ENOSYS;
