@@ -41,33 +41,68 @@ typedef struct Answer {
 } Answer;
 
 void mounter_init(SentryMounter *mounter, Sentry *sentry) {
-        *mounter = (SentryMounter) { .sentry = sentry, .pidfd = -EBADF, .answer_fd = -EBADF };
+        *mounter = (SentryMounter) { .sentry = sentry, .answer_fd = -EBADF };
 }
 
+static bool has_ended(const MounterChild *child) {
+        struct pollfd pidfd = { .fd = child->pidfd, .events = POLLIN };
+
+        return poll(&pidfd, 1, 0) > 0;
+}
+
+/* A place for a child that has not ended; NULL: there are too many. */
+static MounterChild *place_to_leave(SentryMounter *mounter) {
+        for (size_t i = 0; i < MOUNTERS_LEFT_MAX; i++) {
+                MounterChild *child = mounter->left + i;
+
+                if (child->pid != 0 && !has_ended(child))
+                        continue;
+                if (child->pid != 0)
+                        safe_close(child->pidfd);
+                *child = (MounterChild) {};
+                return child;
+        }
+        return NULL;
+}
+
+static void kill_child(const MounterChild *child) {
+        if (child->pid != 0)
+                (void) syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+}
+
+/* It may live on for a moment, in the sandbox's user namespace. */
 static void let_go(SentryMounter *mounter) {
+        MounterChild *place = place_to_leave(mounter);
+
         mounter->source = sd_event_source_disable_unref(mounter->source);
         mounter->deadline = sd_event_source_disable_unref(mounter->deadline);
         mounter->answer_fd = safe_close(mounter->answer_fd);
-        mounter->pidfd = safe_close(mounter->pidfd);
-        mounter->pid = 0;
-}
-
-static void kill_child(const SentryMounter *mounter) {
-        (void) syscall(SYS_pidfd_send_signal, mounter->pidfd, SIGKILL, NULL, 0);
+        if (place)
+                *place = mounter->child;
+        else
+                safe_close(mounter->child.pidfd);
+        mounter->child = (MounterChild) {};
 }
 
 void mounter_done(SentryMounter *mounter) {
-        if (mounter->pid == 0)
-                return;
-        kill_child(mounter);
-        let_go(mounter);
+        if (mounter->child.pid != 0) {
+                kill_child(&mounter->child);
+                let_go(mounter);
+        }
+        for (size_t i = 0; i < MOUNTERS_LEFT_MAX; i++)
+                if (mounter->left[i].pid != 0) {
+                        kill_child(mounter->left + i);
+                        safe_close(mounter->left[i].pidfd);
+                        mounter->left[i] = (MounterChild) {};
+                }
 }
 
 bool mounter_is_child(const SentryMounter *mounter, pid_t pid) {
-        if (pid == mounter->pid)
+        if (pid == mounter->child.pid)
                 return true;
-        for (size_t i = 0; i < MOUNTERS_STUCK_MAX; i++)
-                if (pid == mounter->stuck[i])
+        for (size_t i = 0; i < MOUNTERS_LEFT_MAX; i++)
+                /* The number of one that has ended may be anybody's. */
+                if (pid == mounter->left[i].pid && !has_ended(mounter->left + i))
                         return true;
         return false;
 }
@@ -102,13 +137,8 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
 
         (void) source, (void) usec;
         log_warning("a mount on behalf of a task hangs in the kernel: the process %d that makes it is left behind",
-                    (int) mounter->pid);
-        kill_child(mounter);
-        for (size_t i = 0; i < MOUNTERS_STUCK_MAX; i++)
-                if (mounter->stuck[i] == 0) {
-                        mounter->stuck[i] = mounter->pid;
-                        break;
-                }
+                    (int) mounter->child.pid);
+        kill_child(&mounter->child);
         finish(mounter, -EINTR);
         return 0;
 }
@@ -116,10 +146,10 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
 void mounter_settle(SentryMounter *mounter) {
         struct pollfd answer = { .fd = mounter->answer_fd, .events = POLLIN };
 
-        if (mounter->pid == 0)
+        if (mounter->child.pid == 0)
                 return;
         if (poll(&answer, 1, SETTLE_MSEC) <= 0) {
-                kill_child(mounter);
+                kill_child(&mounter->child);
                 (void) poll(&answer, 1, SETTLE_MSEC);
         }
         if (answer.revents != 0)
@@ -417,11 +447,12 @@ int host_mount(Host *host, const Call *call, const HostMountRequest *request) {
         HostSeccomp *h = (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
         SentryMounter *mounter = &h->sentry->mounter;
         _cleanup_close_ int task = -EBADF, read_fd = -EBADF, write_fd = -EBADF;
+        MounterChild child = {};
         pid_t parent = getpid();
         int fds[2], r;
         char path[32];
 
-        if (mounter->pid != 0 || mounter->stuck[MOUNTERS_STUCK_MAX - 1] != 0)
+        if (mounter->child.pid != 0 || !place_to_leave(mounter))
                 return -EBUSY;
         (void) snprintf(path, sizeof(path), "/proc/%" PRId32, call->tid);
         task = open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY);
@@ -435,24 +466,26 @@ int host_mount(Host *host, const Call *call, const HostMountRequest *request) {
         read_fd = fds[0];
         write_fd = fds[1];
 
-        mounter->pid = fork();
-        if (mounter->pid == 0)
+        child.pid = fork();
+        if (child.pid == 0)
                 child_main(mounter, request, task, write_fd, parent);
-        if (mounter->pid < 0) {
-                mounter->pid = 0;
+        if (child.pid < 0)
                 return host_error_to_guest(-errno);
-        }
-        mounter->answer_fd = TAKE_FD(read_fd);
         /* It cannot be reaped before the event loop comes around. */
-        mounter->pidfd = (int) syscall(SYS_pidfd_open, mounter->pid, 0);
-        r = mounter->pidfd < 0 ? -errno : 0;
-        if (r >= 0)
-                r = sd_event_add_io(h->sentry->event, &mounter->source, mounter->answer_fd, EPOLLIN, on_answer, mounter);
+        child.pidfd = (int) syscall(SYS_pidfd_open, child.pid, 0);
+        if (child.pidfd < 0) {
+                r = -errno;
+                (void) kill(child.pid, SIGKILL);
+                return host_error_to_guest(r);
+        }
+        mounter->child = child;
+        mounter->answer_fd = TAKE_FD(read_fd);
+        r = sd_event_add_io(h->sentry->event, &mounter->source, mounter->answer_fd, EPOLLIN, on_answer, mounter);
         if (r >= 0)
                 r = sd_event_add_time_relative(h->sentry->event, &mounter->deadline, CLOCK_MONOTONIC,
                                                GIVE_UP_SEC * UINT64_C(1000000), 0, on_deadline, mounter);
         if (r < 0) {
-                (void) kill(mounter->pid, SIGKILL);
+                kill_child(&mounter->child);
                 let_go(mounter);
                 return host_error_to_guest(r);
         }

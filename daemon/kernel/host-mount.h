@@ -3,7 +3,7 @@
 
 /* mount(2) and umount2(2) on behalf of a task: by a child of ours that becomes like the task and makes the call. A path
  * may lead to what never answers (a dead network file system, FUSE), so nobody waits for it but the task; it has a
- * deadline. There is one such child at a time, unless one cannot even be killed. */
+ * deadline. There is one such child at a time, but for those that are about to end, or that cannot even be killed. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,18 +13,22 @@
 
 #include "host.h"
 
-#define MOUNTERS_STUCK_MAX 4U /* that outlived their deadline; no more calls are made then */
+#define MOUNTERS_LEFT_MAX 8U /* children that are not dead yet, beside the one at work; with more no call is made */
 
 typedef struct Sentry Sentry;
 
+typedef struct MounterChild {
+        pid_t pid; /* 0: none */
+        int pidfd; /* owned, with pid */
+} MounterChild;
+
 typedef struct SentryMounter {
         Sentry *sentry;            /* lookup only */
-        pid_t pid;                 /* of the child at work; 0: none */
-        pid_t stuck[MOUNTERS_STUCK_MAX]; /* of those given up, 0: none */
-        int pidfd;                 /* owned, with pid */
-        int answer_fd;             /* owned, with pid: the pipe that it answers by */
-        sd_event_source *source;   /* owned, with pid */
-        sd_event_source *deadline; /* owned, with pid */
+        MounterChild child;        /* at work */
+        MounterChild left[MOUNTERS_LEFT_MAX]; /* whose answer was had, or given up */
+        int answer_fd;             /* owned, with the child: the pipe that it answers by */
+        sd_event_source *source;   /* owned, with the child */
+        sd_event_source *deadline; /* owned, with the child */
         uint32_t n_launch;         /* mounts that the launch made: as many as there were before the first call; 0: not
                                     * known yet; not recorded: counted again */
 } SentryMounter;
