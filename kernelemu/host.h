@@ -12,6 +12,7 @@
 #include "abi/types.h"
 #include "host-socket.h"
 #include "net/address-rules.h"
+#include "ns/mount.h"
 #include "syscall.h"
 #include "task/host-task.h"
 #include "time/timekeeper.h"
@@ -203,6 +204,10 @@ typedef struct HostOps {
         void (*socket_stop)(Host *host, uint64_t cookie, int64_t *ret);
         /* Who peers see as the sender. */
         void (*socket_credentials)(Host *host, AbiUcred *ret);
+        /* Begins a mount or unmount for the caller, with its namespaces, root, working directory, ids and capabilities;
+         * kernel_mount_done() says how it went, never from within this call. One at a time. -ESRCH when the caller is
+         * gone. */
+        int (*mount)(Host *host, const Call *call, const HostMountRequest *request);
 
         int (*system_info)(Host *host, HostSystemInfo *ret);
         /* Nanoseconds of a clock that never goes back and runs on while the sandbox is paused. */

@@ -36,6 +36,7 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
         set_name(kernel->machine, config->machine);
         kernel->emulated_capabilities = config->emulated_capabilities;
         kernel->features = config->features;
+        kernel->mount_rules = config->mount_rules;
         ptrace_rules_init(&kernel->ptrace, config->ptrace_scope);
         kernel->cpus = config->cpus;
         kernel->cpu_mask_size = config->cpu_mask_size;

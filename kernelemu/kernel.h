@@ -34,6 +34,7 @@ typedef struct KernelConfig {
         uint32_t cpu_ids;               /* how many CPU numbers an affinity mask must have room for */
         uint64_t emulated_capabilities; /* bit per CAP_*: held against emulated objects */
         uint32_t features;              /* bit (1 << SyscallFeature): what the profile turns on */
+        MountRules mount_rules;
         PtraceScope ptrace_scope;
         const AddressRules *addresses;  /* copied; NULL: none */
         bool own_network;               /* the network namespace is the sandbox's */
@@ -64,6 +65,7 @@ struct Kernel {
         char machine[ABI_UTS_LENGTH];
         uint64_t emulated_capabilities;   /* immutable, recorded */
         uint32_t features;                /* immutable; not recorded: the filter, made anew, has the same */
+        MountRules mount_rules;           /* immutable; not recorded: the profile's */
         CpuSet cpus;                      /* immutable, recorded */
         uint32_t cpu_mask_size;           /* immutable; not recorded: the host's */
         uint32_t cpu_ids;                 /* immutable; not recorded: the host's */
@@ -79,6 +81,8 @@ struct Kernel {
         Sockets sockets;                  /* owned by net/sockets.c; not recorded: parked calls restart */
         WaitQueue socket_waiters;         /* calls that the host waits for; not recorded */
         WaitQueue log_readers;            /* SYSLOG_ACTION_READ waits here; not recorded */
+        MountJob mount_job;               /* owned by sys/mount.c */
+        WaitQueue mount_callers;          /* who mounts waits here, for the host or for its turn; not recorded */
 
         EventSource events;               /* owned by event.c */
         TAILQ_HEAD(, ParkedCall) parked;  /* owned; not recorded: parked calls restart */

@@ -19,6 +19,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/net/socket-message.h \
 	kernelemu/net/sockets.c \
 	kernelemu/net/sockets.h \
+	kernelemu/ns/mount.h \
 	kernelemu/ns/namespace.c \
 	kernelemu/ns/namespace.h \
 	kernelemu/ns/pid.c \
@@ -32,6 +33,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/sys/clock.c \
 	kernelemu/sys/image.c \
 	kernelemu/sys/itimer.c \
+	kernelemu/sys/mount.c \
 	kernelemu/sys/namespace.c \
 	kernelemu/sys/pid.c \
 	kernelemu/sys/priority.c \

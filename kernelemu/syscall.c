@@ -115,6 +115,7 @@ const char *syscall_feature_to_string(SyscallFeature feature) {
                 [SYSCALL_FEATURE_TRACING] = "tracing",
                 [SYSCALL_FEATURE_TIMERS] = "timers",
                 [SYSCALL_FEATURE_NO_NESTING] = "no-nesting",
+                [SYSCALL_FEATURE_MOUNTS] = "mounts",
         };
 
         return feature < _SYSCALL_FEATURE_MAX ? names[feature] : NULL;

@@ -51,6 +51,7 @@ typedef enum SyscallFeature {
         SYSCALL_FEATURE_TRACING,  /* "ptraceScope" above 0, or "pid": "host" */
         SYSCALL_FEATURE_TIMERS,   /* "timers": "emulated" */
         SYSCALL_FEATURE_NO_NESTING, /* namespaces are those of the launch, and none are made or joined */
+        SYSCALL_FEATURE_MOUNTS,   /* "mounts": "emulated"; without, the calls are ours all the same, and refused */
         _SYSCALL_FEATURE_MAX,
 } SyscallFeature;
 

@@ -16,6 +16,7 @@ sys_tests = \
 	tests/sys/itimer \
 	tests/sys/kill \
 	tests/sys/memory \
+	tests/sys/mount \
 	tests/sys/personality \
 	tests/sys/posix-timer \
 	tests/sys/prctl-ptracer \
@@ -52,6 +53,7 @@ live_tests = \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
 	tests/live/init.sh \
+	tests/live/mounting.sh \
 	tests/live/mounts.sh \
 	tests/live/limits.sh \
 	tests/live/users.sh \

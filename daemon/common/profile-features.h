@@ -23,5 +23,7 @@ static inline uint32_t profile_features(const Profile *profile) {
                 features |= 1U << SYSCALL_FEATURE_TIMERS;
         if (profile->nested_namespaces == 0)
                 features |= 1U << SYSCALL_FEATURE_NO_NESTING;
+        if (profile->mount_calls.kinds != 0)
+                features |= 1U << SYSCALL_FEATURE_MOUNTS;
         return features;
 }

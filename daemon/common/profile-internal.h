@@ -17,6 +17,10 @@
 #define PROFILE_PTRACE_SCOPE_DEFAULT 1U
 #define PROFILE_PTRACE_SCOPE_MAX 3U
 #define PROFILE_NESTED_MAX 63U /* with the sandbox's own as many as sentry-kernel lists */
+#define PROFILE_MOUNT_CALLS_MAX 4096U
+#define PROFILE_MOUNT_CALLS_DEFAULT 64U
+#define PROFILE_TMPFS_MIB_MAX (1024U * 1024U)
+#define PROFILE_TMPFS_MIB_DEFAULT 256U
 #define PROFILE_DESCRIPTION_MAX 256U
 #define PROFILE_LAYERS_MAX 64U
 #define PROFILE_PATHS_MAX 256U
@@ -146,6 +150,7 @@ void read_pid(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *
 void read_ptrace_scope(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_timers(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_nested_namespaces(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_mount_calls(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_landlock(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_users(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_capability_sets(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);

@@ -79,6 +79,8 @@ static const SchemaKey sentry_keys[] = {
           .read = read_boolean, .offset = offsetof(Profile, pause_timers) },
         { .name = "nestedNamespaces", .types = SCHEMA_INTEGER, .allowed = "a number from 0 to 63",
           .read = read_nested_namespaces },
+        { .name = "mounts", .types = SCHEMA_STRING | SCHEMA_OBJECT, .read = read_mount_calls,
+          .allowed = "\"none\" or \"emulated\", or an object { \"types\": […], \"max\": …, \"tmpfsSize\": … }" },
         { .name = "network", .types = SCHEMA_STRING | SCHEMA_OBJECT, .read = read_network,
           .allowed = "\"none\", \"private\" or \"host\", or an object { \"mode\": …, \"uplink\": … }" },
         { .name = "addresses", .types = SCHEMA_ARRAY, .read = read_addresses, .members = &profile_address_schema,
@@ -201,6 +203,8 @@ static int profile_new(Profile **ret) {
         profile->log_size = PROFILE_LOG_SIZE_DEFAULT;
         profile->ptrace_scope = PROFILE_PTRACE_SCOPE_DEFAULT;
         profile->timers_emulated = true;
+        profile->mount_calls = (ProfileMountCalls) { .max = PROFILE_MOUNT_CALLS_DEFAULT,
+                                                     .tmpfs_mib = PROFILE_TMPFS_MIB_DEFAULT };
         profile->env = calloc(1, sizeof(char *));
         profile->unsetenv = calloc(1, sizeof(char *));
         if (!profile->env || !profile->unsetenv)

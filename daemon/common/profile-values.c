@@ -8,6 +8,7 @@
 #include <sys/capability.h>
 #include <sys/resource.h>
 
+#include "ns/mount.h"
 #include "profile-internal.h"
 
 #ifndef CLONE_NEWTIME
@@ -683,6 +684,56 @@ void read_network(ProfileReader *reader, const KeyPath *path, const SchemaKey *k
                 schema_read_object(reader, path, &network_schema, value, target);
         else
                 read_network_mode(reader, path, key, value, target);
+}
+
+static void read_mount_mode(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                            void *target) {
+        static const char *const words[] = { "none", "emulated" };
+
+        if (read_word(reader, path, words, ELEMENTSOF(words), value) == 1)
+                reader->profile->mount_calls.kinds = (1U << _MOUNT_KIND_MAX) - 1;
+}
+
+static void read_mount_kinds(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                             void *target) {
+        static const char *const words[_MOUNT_KIND_MAX] = {
+                [MOUNT_TMPFS] = "tmpfs", [MOUNT_BIND] = "bind", [MOUNT_PROC] = "proc", [MOUNT_OVERLAY] = "overlay",
+        };
+
+        for (size_t i = 0; i < json_object_array_length(value); i++) {
+                const KeyPath item = { .up = path, .index = i };
+                int k = read_word(reader, &item, words, ELEMENTSOF(words), json_object_array_get_idx(value, i));
+
+                if (k >= 0)
+                        reader->profile->mount_calls.kinds |= 1U << k;
+        }
+}
+
+static void read_mount_max(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                           void *target) {
+        read_integer(reader, path, key, value, 1, PROFILE_MOUNT_CALLS_MAX, &reader->profile->mount_calls.max);
+}
+
+static void read_tmpfs_size(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                            void *target) {
+        read_integer(reader, path, key, value, 1, PROFILE_TMPFS_MIB_MAX, &reader->profile->mount_calls.tmpfs_mib);
+}
+
+static const SchemaKey mount_call_keys[] = {
+        { .name = "types", .types = SCHEMA_ARRAY, .read = read_mount_kinds, .required = true,
+          .allowed = "an array of \"tmpfs\", \"bind\", \"proc\" and \"overlay\"" },
+        { .name = "max", .types = SCHEMA_INTEGER, .allowed = "a number from 1 to 4096", .read = read_mount_max },
+        { .name = "tmpfsSize", .types = SCHEMA_INTEGER, .allowed = "a number of mebibytes from 1 to 1048576",
+          .read = read_tmpfs_size },
+};
+static const Schema mount_call_schema = SCHEMA(mount_call_keys);
+
+void read_mount_calls(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                      void *target) {
+        if (json_object_is_type(value, json_type_object))
+                schema_read_object(reader, path, &mount_call_schema, value, target);
+        else
+                read_mount_mode(reader, path, key, value, target);
 }
 
 void read_log_size(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,

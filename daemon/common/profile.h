@@ -93,6 +93,13 @@ typedef enum ProfileThrottleKind {
         _PROFILE_THROTTLE_KIND_MAX,
 } ProfileThrottleKind;
 
+/* sentry.mounts: what mount(2) may do inside. */
+typedef struct ProfileMountCalls {
+        uint32_t kinds;     /* bit (1 << MountKind); 0: the calls are refused */
+        unsigned max;       /* how many mounts at a time, beside those of the launch */
+        unsigned tmpfs_mib; /* the size that a tmpfs made inside has at most */
+} ProfileMountCalls;
+
 typedef struct ProfileThrottle {
         ProfileThrottleKind kind;
         int64_t major, minor, rate; /* rate: bytes or operations per second */
@@ -132,6 +139,7 @@ typedef struct Profile {
         bool init; /* sentry-init is the first process, not the program */
         unsigned ptrace_scope; /* 0-3, as in Yama */
         unsigned nested_namespaces; /* of each type, that programs inside may make: 0 to PROFILE_NESTED_MAX */
+        ProfileMountCalls mount_calls;
         ProfileNetwork network;
         bool pasta; /* with a private network: pasta(1) is its way out */
         ProfileUsers users;

@@ -46,7 +46,26 @@ static const char *const allowed[] = {
         "sched_yield", "prctl", "arch_prctl", "getcwd", "mincore",
 };
 
-static int install_filter(void) {
+/* By host-mount.c, after it has become one of the sandbox. */
+static const char *const allowed_for_mounts[] = {
+        "mount", "umount2", "open_tree", "move_mount", "chroot", "fchdir", "capset", "setfsuid", "setfsgid", "setgroups",
+};
+
+static int allow(scmp_filter_ctx filter, const char *const *names, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                int number = seccomp_syscall_resolve_name(names[i]), r;
+
+                /* Not every architecture has all of them. */
+                if (number < 0)
+                        continue;
+                r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int install_filter(bool mounts) {
         scmp_filter_ctx filter;
         int r;
 
@@ -54,16 +73,11 @@ static int install_filter(void) {
         if (!filter)
                 return -ENOMEM;
 
-        for (size_t i = 0; i < ELEMENTSOF(allowed); i++) {
-                int number = seccomp_syscall_resolve_name(allowed[i]);
-
-                /* Not every architecture has all of them. */
-                if (number < 0)
-                        continue;
-                r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
-                if (r < 0)
-                        goto finish;
-        }
+        r = allow(filter, allowed, ELEMENTSOF(allowed));
+        if (r >= 0 && mounts)
+                r = allow(filter, allowed_for_mounts, ELEMENTSOF(allowed_for_mounts));
+        if (r < 0)
+                goto finish;
         /* Of sockets, those that sock_diag(7) is asked by. */
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
                              SCMP_A2(SCMP_CMP_EQ, NETLINK_SOCK_DIAG, 0));
@@ -93,7 +107,7 @@ static int drop_capabilities(void) {
         return r;
 }
 
-int confine_self(void) {
+int confine_self(bool mounts) {
         int r;
 
         r = drop_capabilities();
@@ -101,7 +115,7 @@ int confine_self(void) {
                 return log_error_errno(r, "Cannot drop capabilities: %m");
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return log_error_errno(errno, "Cannot set no_new_privs: %m");
-        r = install_filter();
+        r = install_filter(mounts);
         if (r < 0)
                 return log_error_errno(r, "Cannot install the system call filter: %m");
         return 0;

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "host-behalf.h"
+#include "host-mount.h"
 #include "host-namespaces.h"
 #include "host-sockets.h"
 #include "host-tasks.h"
@@ -124,7 +125,8 @@ bool host_seccomp_owns(const HostSeccomp *host, pid_t pid) {
                 return namespace_inode(pid, "pid", &inode) >= 0 &&
                         (inode == host->pid_ns || (host->namespaces_nest && host_pid_namespace_is_inside(host, pid)));
         return host->user_ns != 0 && namespace_inode(pid, "user", &inode) >= 0 && inode == host->user_ns &&
-                !launch_server_is_launcher(host->sentry, pid) && !lister_is_child(&host->sentry->lister, pid);
+                !launch_server_is_launcher(host->sentry, pid) && !lister_is_child(&host->sentry->lister, pid) &&
+                !mounter_is_child(&host->sentry->mounter, pid);
 }
 
 pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {
@@ -298,6 +300,7 @@ static const HostOps host_seccomp_ops = {
         .socket_start = host_socket_start,
         .socket_stop = host_socket_stop,
         .socket_credentials = host_socket_credentials,
+        .mount = host_mount,
         .system_info = system_info,
         .now = now,
         .clock_now = host_clock_now,

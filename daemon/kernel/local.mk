@@ -19,6 +19,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/host-behalf.h \
 	daemon/kernel/host-clock.c \
 	daemon/kernel/host-clock.h \
+	daemon/kernel/host-mount.c \
+	daemon/kernel/host-mount.h \
 	daemon/kernel/host-namespaces.c \
 	daemon/kernel/host-namespaces.h \
 	daemon/kernel/host-seccomp.c \

@@ -77,7 +77,7 @@ int main(int argc, char *argv[]) {
                 log_error("%s: cannot set up the kernel: %s", name, strerror(-r));
                 return EXIT_FAILURE;
         }
-        r = confine_self();
+        r = confine_self(sentry->profile->mount_calls.kinds != 0);
         if (r < 0) {
                 log_error("%s: cannot confine sentry-kernel: %s", name, strerror(-r));
                 return EXIT_FAILURE;

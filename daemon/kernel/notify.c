@@ -324,9 +324,13 @@ static void restart(Notifier *notifier, NotifySlot *slot, int otherwise) {
 }
 
 void notifier_restart_parked(Notifier *notifier) {
+        /* What is being done on behalf is answered by how it ends, which is soon; nothing new is begun meanwhile. */
+        kernel_mount_hold(notifier->sentry->kernel, true);
+        mounter_settle(&notifier->sentry->mounter);
         for (unsigned i = 0; i < NOTIFY_SLOTS && notifier->n_parked > 0; i++)
                 if (notifier->slots[i].state == SLOT_PARKED)
                         restart(notifier, &notifier->slots[i], GUEST_ERESTARTSYS);
+        kernel_mount_hold(notifier->sentry->kernel, false);
 }
 
 void notifier_answer(Notifier *notifier, const Call *call, Verdict verdict) {
@@ -380,7 +384,7 @@ static int on_watch(sd_event_source *source, uint64_t usec, void *userdata) {
         for (unsigned i = 0; i < NOTIFY_SLOTS && notifier->n_parked > 0; i++) {
                 NotifySlot *slot = &notifier->slots[i];
 
-                if (slot->state != SLOT_PARKED)
+                if (slot->state != SLOT_PARKED || kernel_mount_is_running(notifier->sentry->kernel, slot->call.cookie))
                         continue;
                 if (!notifier_call_is_valid(notifier, &slot->call)) {
                         kernel_unpark(notifier->sentry->kernel, slot->call.cookie);

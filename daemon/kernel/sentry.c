@@ -42,6 +42,11 @@ static int kernel_of_profile(Sentry *sentry) {
                 .domainname = profile->domainname,
                 .emulated_capabilities = profile->emulated_capabilities,
                 .features = profile_features(profile),
+                .mount_rules = {
+                        .kinds = profile->mount_calls.kinds,
+                        .max = profile->mount_calls.max,
+                        .tmpfs_size = (uint64_t) profile->mount_calls.tmpfs_mib * 1024 * 1024,
+                },
                 .ptrace_scope = (PtraceScope) profile->ptrace_scope,
                 .addresses = &profile->addresses,
                 .own_network = profile->network != PROFILE_NETWORK_HOST,
@@ -145,6 +150,7 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         freezer_init(&sentry->freezer, sentry);
         tracer_init(&sentry->tracer, sentry);
         lister_init(&sentry->lister, sentry);
+        mounter_init(&sentry->mounter, sentry);
         sandbox_cgroup_init(&sentry->cgroup);
         sentry->init_pidfd = -EBADF;
         r = host_seccomp_init(&sentry->host, sentry);
@@ -202,6 +208,7 @@ Sentry *sentry_free(Sentry *sentry) {
         notifier_done(&sentry->notifier);
         tracer_done(&sentry->tracer);
         lister_done(&sentry->lister);
+        mounter_done(&sentry->mounter);
         freezer_done(&sentry->freezer);
         task_watch_done(&sentry->task_watch);
         host_seccomp_done(&sentry->host);

@@ -16,6 +16,7 @@
 #include "freezer.h"
 #include "host-seccomp.h"
 #include "kernel.h"
+#include "host-mount.h"
 #include "lister.h"
 #include "notify.h"
 #include "profile.h"
@@ -68,6 +69,7 @@ struct Sentry {
         Freezer freezer;           /* owned by freezer.c */
         Tracer tracer;             /* owned by tracer.c */
         Lister lister;             /* owned by lister.c */
+        SentryMounter mounter;     /* owned by host-mount.c */
         SandboxCgroup cgroup;      /* owned; launch-server.c fills it in */
         uint32_t walls;            /* what stands around the first program, bit (1 << LaunchWall), as its launcher says */
         bool launcher_lost;        /* the first launcher died without a word: its part of tidying up is ours */

@@ -227,11 +227,14 @@ static int limit_namespaces(const Profile *profile, LaunchFailure *failure) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-                bool own = kinds[i].flag == CLONE_NEWNS || (profile->namespaces & kinds[i].flag);
+                unsigned own = kinds[i].flag == CLONE_NEWNS || (profile->namespaces & kinds[i].flag);
                 char path[64], text[16];
                 int r;
 
                 (void) snprintf(path, sizeof(path), "/proc/sys/user/max_%s_namespaces", kinds[i].name);
+                /* mounts_lock() makes one more of both. */
+                if (profile->mount_calls.kinds != 0 && (kinds[i].flag == CLONE_NEWNS || kinds[i].flag == 0))
+                        own++;
                 (void) snprintf(text, sizeof(text), "%u\n", profile->nested_namespaces + own);
                 r = write_proc(path, text);
                 if (r < 0 && r != -ENOENT) /* a type that the kernel does not have */

@@ -22,6 +22,7 @@ liblaunch_a_SOURCES = \
 	daemon/launch/cgroup-limits.h \
 	daemon/launch/mount-dev.c \
 	daemon/launch/mount-facts.c \
+	daemon/launch/mount-lock.c \
 	daemon/launch/mount-mask.c \
 	daemon/launch/mount-overlay.c \
 	daemon/launch/mount-tree.c \

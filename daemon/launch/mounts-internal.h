@@ -54,5 +54,9 @@ int overlay_new(Mounter *mounter, const ProfileMount *mount, int *ret);
 /* Attaches it. */
 int mount_overlay(Mounter *mounter, const ProfileMount *mount, uint64_t attributes);
 
+/* mount-lock.c */
+/* Has the kernel keep every mount as it is, and enters the mount namespace in which it does. */
+int mounts_lock(LaunchFailure *failure);
+
 /* Fills the tmpfs of a "dev" mount, dev being its root. */
 int mount_dev_fill(Mounter *mounter, int dev, const char *destination);

@@ -504,5 +504,7 @@ int mounts_apply(const Profile *profile, LaunchFailure *failure) {
         mask = umask(022);
         r = mount_all(&mounter);
         umask(mask);
+        if (r >= 0 && profile->mount_calls.kinds != 0)
+                r = mounts_lock(failure);
         return r;
 }

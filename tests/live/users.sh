@@ -69,6 +69,11 @@ range() {
         is "$(sctl run -p range sh -c 'touch /tmp/x && chown 33:44 /tmp/x && stat -c %u:%g /tmp/x')" 33:44 "$w: files are given away"
         is "$(sctl run -p range setpriv --reuid 33 --regid 44 --clear-groups sh -c 'id -u; id -g; hostname; cat /proc/version >/dev/null')" \
                 $'33\n44\nsandbox' "$w: a program that changes its user is served on"
+        profile range-mounts <<<'{ "sentry": { "extends": "range", "mounts": "emulated" } }'
+        is "$(sctl run -p range-mounts sh -c 'mkdir -p /tmp/x /tmp/closed/x && chmod 700 /tmp/closed && exec setpriv --reuid 33 \
+                --regid 44 --clear-groups sh -c "mount -t tmpfs t /tmp/x && stat -c %u:%g /tmp/x && umount /tmp/x && echo gone
+                mount -t tmpfs t /tmp/closed/x 2>/dev/null || echo refused"' 2>&1)" $'33:44\ngone\nrefused' \
+                "$w: what he mounts is his, where he can reach"
         check_fails "$w: … but goes nowhere beyond the range" sctl run -p range sh -c \
                 'setpriv --reuid 70000 --clear-groups true || exit 1'
         if [ "$w" = user ]; then

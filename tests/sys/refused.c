@@ -45,6 +45,9 @@ static int table_errno(const char *name) {
         field = strstr(object, "\"feature\":\"no-nesting\"");
         if (field && end && field < end)
                 return EPERM; /* what its handler says */
+        field = strstr(object, "\"family\":\"mount\"");
+        if (field && end && field < end)
+                return EPERM; /* where the profile has no sentry.mounts */
         field = strstr(object, "\"errno\":\"");
         if (!field || !end || field > end || sscanf(field + 9, "%31[A-Z0-9]", value) != 1)
                 return 0;

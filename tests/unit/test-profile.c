@@ -324,6 +324,16 @@ static void test_values(void) {
         bad("{ \"sentry\": { \"network\": \"bridge\" } }", 1, "sentry.network",
             "expected \"none\", \"private\" or \"host\", found \"bridge\"");
         bad("{ \"sentry\": { \"ptraceScope\": 4 } }", 1, "sentry.ptraceScope", "from 0 to 3, found 4");
+        bad("{ \"sentry\": { \"mounts\": \"native\" } }", 1, "sentry.mounts", "\"none\" or \"emulated\"");
+        bad("{ \"sentry\": { \"mounts\": 7 } }", 1, "sentry.mounts", "found 7, a number");
+        bad("{ \"sentry\": { \"mounts\": {} } }", 1, "sentry.mounts.types", "missing");
+        bad("{ \"sentry\": { \"mounts\": { \"types\": [ \"tmpfs\", \"ext4\" ] } } }", 1, "sentry.mounts.types[1]",
+            "found \"ext4\"");
+        bad("{ \"sentry\": { \"mounts\": { \"types\": [ \"bind\" ], \"max\": 4097 } } }", 1, "sentry.mounts.max",
+            "from 1 to 4096, found 4097");
+        bad("{ \"sentry\": { \"mounts\": { \"types\": [ \"bind\" ], \"tmpfsSize\": 0 } } }", 1,
+            "sentry.mounts.tmpfsSize", "found 0");
+        good("{ \"sentry\": { \"mounts\": { \"types\": [ \"bind\", \"proc\" ], \"max\": 4096, \"tmpfsSize\": 1 } } }");
         bad("{ \"sentry\": { \"nestedNamespaces\": 64 } }", 1, "sentry.nestedNamespaces", "from 0 to 63, found 64");
         bad("{ \"sentry\": { \"ptraceScope\": -1 } }", 1, "sentry.ptraceScope", "from 0 to 3, found -1");
         bad("{ \"sentry\": { \"logSize\": 4095 } }", 1, "sentry.logSize", "from 4096 to 16777216, found 4095");
@@ -493,7 +503,7 @@ static void test_many(void) {
         is_str(shown,
                "some/where.json:2: sentry.netwrok: unknown key; did you mean \"network\"? Known here: extends, "
                "description, kernelRelease, kernelVersion, cpus, pid, freezer, users, landlock, limits, init, ptraceScope, "
-               "timers, pauseTimers, nestedNamespaces, network, addresses, emulatedCapabilities, logSize, env, unsetenv\n"
+               "timers, pauseTimers, nestedNamespaces, mounts, network, addresses, emulatedCapabilities, logSize, env, unsetenv\n"
                "some/where.json:3: sentry.pid: expected \"private\" or \"host\", found 7, a number\n"
                "some/where.json:4: hostname: expected a name of 1 to 64 bytes without '/' and control characters, "
                "found \"a/b\"\n"
