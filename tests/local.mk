@@ -64,6 +64,8 @@ live_tests = \
 
 bus_tests = tests/bus/bus.sh
 
+system_tests = tests/system/service.sh
+
 lint_tests = \
 	tests/lint/layering.sh \
 	tests/lint/man.sh \
@@ -72,13 +74,15 @@ lint_tests = \
 
 
 check_SCRIPTS += $(sys_tests)
-TESTS += $(live_tests) $(bus_tests) $(sys_tests) $(lint_tests)
+TESTS += $(system_tests) $(live_tests) $(bus_tests) $(sys_tests) $(lint_tests)
 
 EXTRA_DIST += \
 	$(live_tests) \
 	$(bus_tests) \
+	$(system_tests) \
 	$(lint_tests) \
 	tests/.shellcheckrc \
+	tests/lib/boot.bash \
 	tests/lib/lint.sh \
 	tests/lib/run-test \
 	tests/lib/tap.sh \

@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# sentryd as a service of a real systemd: installed, enabled, activated by the buses, its walls, several users, and
+# nothing left afterwards.
+
+. "${srcdir:-.}/tests/lib/boot.bash"
+
+UNIT=sentryd.service
+show() { systemctl show --value -p "$1" $UNIT; }
+as() { # USER COMMAND…: as that user, without a session
+        local uid=$1
+        shift
+        setpriv --reuid "$uid" --regid "$uid" --clear-groups env -i PATH="$PATH" TERM=dumb LC_ALL=C HOME=/tmp timeout -k 5 "$T" "$@"
+}
+session() { # USER COMMAND…: as that user, with the bus of his session
+        local uid=$1
+        shift
+        as "$uid" env XDG_RUNTIME_DIR="/run/user/$uid" "$@"
+}
+ctl() { timeout -k 5 "$T" sentryctl "$@"; }
+journal() { journalctl --no-pager -b -u $UNIT "$@"; }
+left() { pgrep "$@" -x sentryd; pgrep "$@" -x sentry-kernel; } # processes, of a user's or of all
+inactive() { [ "$(systemctl is-active "$UNIT")" = inactive ]; }
+active() { [ "$(systemctl is-active "$UNIT")" = active ]; }
+
+# ---- as installed
+
+is "$(systemd-analyze verify --man=no $UNIT 2>&1 | grep -v '^$')" '' "the system's unit is well-formed"
+is "$(systemd-analyze verify --user --man=no /usr/local/lib/systemd/user/$UNIT 2>&1 | grep sentryd)" '' "the user's unit is well-formed"
+check "systemd-analyze security gives at most 2.0" systemd-analyze security --threshold=20 --no-pager $UNIT
+is "$(systemctl is-enabled $UNIT)" disabled "it is not enabled by installing it"
+contains "$(ctl --system run true 2>&1)" "cannot be started" "nor started by the bus then"
+
+# Everything that the filter of a sentry-kernel allows must pass that of the unit that it inherits.
+granted=$(for name in $(systemctl show --value -p SystemCallFilter $UNIT); do echo "$name"; done | sort -u)
+wanted=$(sed -n '/^static const char \*const allowed/,/^};/p' "$srcdir/daemon/kernel/confine.c" | grep -o '"[a-z0-9_]*"' | tr -d '"' | sort -u)
+is "$(comm -13 <(echo "$granted") <(echo "$wanted") | xargs)" '' "its filter allows what a sentry-kernel needs"
+contains "$wanted" process_vm_readv "… of which there is a list"
+
+# ---- enable and start
+
+check "systemctl enable --now" systemctl enable --now $UNIT
+is "$(systemctl is-active $UNIT)" active "it is active"
+is "$(show Type) $(show NotifyAccess) $(show KillMode) $(show Restart)" "notify main process always" "Type, NotifyAccess, KillMode, Restart"
+is "$(show FileDescriptorStoreMax) $(show LimitNOFILE) $(show WatchdogUSec)" "4096 65536 1min" "its store, its limit, its watchdog"
+contains "$(show StatusText)" "Ready" "it tells its status"
+main=$(show MainPID)
+is "$(sed -n 's/^Seccomp:\t//p' "/proc/$main/status") $(sed -n 's/^NoNewPrivs:\t//p' "/proc/$main/status")" "2 1" "it is filtered"
+is "$(ctl --system run uname -n)" sandbox "root runs a program"
+is "$(show MainPID)" "$main" "… in the same daemon"
+
+# ---- bus activation
+
+check "systemctl stop" systemctl stop $UNIT
+is "$(as $ALICE_ID sentryctl --system run uname -n 2>&1)" sandbox "a plain user's first call starts it"
+check "… and it is active" active
+
+# ---- users
+
+mkfifo /test/in
+exec 9<>/test/in
+as $ALICE_ID sentryctl --system run --name hers cat </test/in >/test/hers 2>&1 &
+alice=$!
+started $alice
+alice_runs() { as "$ALICE_ID" sentryctl --system --no-legend list | grep -w hers | grep -qw running; }
+check "alice has a sandbox" await 30 alice_runs || diag "$(cat /test/hers)"
+kernel=$(pgrep -u $ALICE_ID -x sentry-kernel)
+like "$kernel" '^[0-9]+$' "its sentry-kernel is hers"
+is "$(sed -n 's/^Cap[EP].*:\t//p' "/proc/$kernel/status" | sort -u)" 0000000000000000 "… without capabilities"
+like "$(ctl --system --no-legend list)" 'hers .*running' "root sees it"
+is "$(as $BOB_ID sentryctl -q --system --no-legend list)" '' "bob does not"
+for verb in kill pause resume status ps; do
+        out=$(as $BOB_ID sentryctl --system $verb hers 2>&1)
+        rc=$?
+        isnt $rc 0 "bob: $verb fails"
+        like "$out" "[Ss]andbox.*hers" "… and says why"
+done
+check "… which changed nothing" alice_runs
+is "$(as $BOB_ID sentryctl --system run uname -n 2>&1)" sandbox "bob runs his own"
+check "alice pauses" as $ALICE_ID sentryctl --system pause hers
+like "$(as $ALICE_ID sentryctl --system --no-legend list)" 'hers .*paused' "… it is paused"
+check "root resumes" ctl --system resume hers
+check "root kills" ctl --system kill --wait hers
+reaped $alice
+is "$RC" 137 "… and it ended with the status of a kill"
+
+# ---- the user's instance
+
+loginctl enable-linger alice
+user_active() { session "$ALICE_ID" busctl --user --timeout=5 status org.freedesktop.DBus >/dev/null 2>&1 || [ -S "/run/user/$ALICE_ID/bus" ]; }
+check "a lingering user has a bus" await 30 user_active
+is "$(session $ALICE_ID systemctl --user is-active $UNIT)" inactive "her instance does not run"
+is "$(session $ALICE_ID sentryctl --user run uname -n 2>&1)" sandbox "her first call starts it"
+is "$(session $ALICE_ID systemctl --user is-active $UNIT)" active "… by her service manager"
+is "$(session $ALICE_ID sentryctl run sh -c 'echo in-it' 2>&1)" in-it "which sentryctl prefers"
+is "$(pgrep -u $ALICE_ID -cx sentryd)" 1 "… so there is one daemon of hers"
+user_main=$(session $ALICE_ID systemctl --user show --value -p MainPID $UNIT)
+is "$(sed -n 's/^Seccomp:\t//p' "/proc/$user_main/status")" 2 "it is filtered"
+check "systemctl --user stop" session $ALICE_ID systemctl --user stop $UNIT
+is "$(left -u $ALICE_ID)" '' "nothing of it is left"
+loginctl disable-linger alice
+
+# ---- the end
+
+check "systemctl disable --now" systemctl disable --now $UNIT
+check "it is inactive" await 20 inactive
+is "$(left)" '' "no process is left"
+is "$(find /etc/systemd /run/systemd/system -name '*sentryd*')" '' "no link is left"
+systemctl clean --what=runtime $UNIT 2>/dev/null
+is "$(find /run /var /tmp -name '*sentryd*' -not -path '*/journal/*' -not -path "$TESTDIR*" 2>/dev/null)" '' "no file is left"
+contains "$(ctl --system run true 2>&1)" "cannot be started" "and the bus does not start it any more"
+is "$(journal -p err -o cat)" '' "nothing went wrong in its journal"
+
+done_testing
