@@ -62,7 +62,9 @@ live_tests = \
 	tests/live/wait.sh \
 	tests/live/terminal.sh
 
-bus_tests = tests/bus/bus.sh
+bus_tests = \
+	tests/bus/bus.sh \
+	tests/bus/polkit.sh
 
 system_tests = tests/system/service.sh
 
@@ -74,6 +76,11 @@ lint_tests = \
 
 
 check_SCRIPTS += $(sys_tests)
+
+check_PROGRAMS += tests/bus/mock-polkit
+tests_bus_mock_polkit_SOURCES = tests/bus/mock-polkit.c
+tests_bus_mock_polkit_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+tests_bus_mock_polkit_LDADD = $(SYSTEMD_LIBS)
 TESTS += $(system_tests) $(live_tests) $(bus_tests) $(sys_tests) $(lint_tests)
 
 EXTRA_DIST += \

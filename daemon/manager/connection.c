@@ -2,6 +2,7 @@
 
 /* Connections that the API is served on: who is at the other end, and telling all of them of what happens. */
 
+#include "authorize.h"
 #include "bus-util.h"
 #include "connection.h"
 #include "log.h"
@@ -83,7 +84,7 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Connection *c = userdata;
 
         (void) connection_check(c, 0);
-        return 0; /* go on */
+        return authorize_message(c, m, error);
 }
 
 static int connection_add_objects(Connection *c) {
@@ -148,6 +149,7 @@ Connection *connection_free(Connection *c) {
         LIST_REMOVE(c, connections);
         manager->n_connections--;
 
+        authorize_drop_connection(c);
         pending_drop_connection(manager, c);
         sd_bus_close_unref(c->bus);
         free(c);

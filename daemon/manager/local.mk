@@ -2,6 +2,8 @@
 
 pkglibexec_PROGRAMS += sentryd
 sentryd_SOURCES = \
+	daemon/manager/authorize.c \
+	daemon/manager/authorize.h \
 	daemon/manager/connection.c \
 	daemon/manager/connection.h \
 	daemon/manager/embedded.c \

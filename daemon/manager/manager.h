@@ -21,6 +21,7 @@
 #define MANAGER_CONNECTIONS_MAX 1024U /* of an embedded instance */
 #define MANAGER_BUCKETS 256U       /* of the table of names; a power of two */
 
+typedef struct Authorization Authorization;
 typedef struct Embedded Embedded;
 
 typedef enum ManagerMode {
@@ -51,6 +52,11 @@ struct Manager {
         unsigned n_ended;                 /* length of ended */
         unsigned n_departing;             /* those of ended whose sentry-kernel still lives */
         uint64_t name_counter;            /* the number in the last name we made up */
+        uint64_t serial_counter;          /* the last one that a sandbox got */
+
+        LIST_HEAD(, Authorization) authorizations; /* owned, by authorize.c: calls that polkit is asked about */
+        unsigned n_authorizations;        /* length of authorizations */
+        uint64_t authorization_counter;   /* the number of the last question to polkit */
 
         unsigned emitting; /* > 0 while we emit signals: finding objects then needs no caller's permission */
         Embedded *embedded; /* owned: MANAGER_EMBEDDED only */

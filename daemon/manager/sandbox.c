@@ -326,6 +326,7 @@ int sandbox_new(Manager *manager, const char *name, uid_t owner, const char *pro
                 return -ENOMEM;
 
         s->manager = manager;
+        s->serial = ++manager->serial_counter;
         s->owner = owner;
         s->state = "starting";
         s->exit_status = s->kill_status = -1;

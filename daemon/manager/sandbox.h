@@ -28,6 +28,7 @@ typedef TAILQ_HEAD(SandboxQueue, Sandbox) SandboxQueue;
 struct Sandbox {
         Manager *manager;   /* not owned; immutable */
         char *name, *path;  /* owned; immutable: and its object path */
+        uint64_t serial;    /* immutable: no other sandbox of this manager ever has it */
         uint32_t owner;     /* immutable: the uid that made it */
         char *profile_name; /* owned; immutable */
         char *profile;      /* owned: the resolved document; freed (NULL) at the end */

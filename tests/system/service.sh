@@ -78,6 +78,37 @@ for verb in kill pause resume status ps; do
 done
 check "… which changed nothing" alice_runs
 is "$(as $BOB_ID sentryctl --system run uname -n 2>&1)" sandbox "bob runs his own"
+
+# ---- polkit
+
+busy() { as $BOB_ID busctl --system --timeout=30 --allow-interactive-authorization=no call org.sentryd1 /org/sentryd1/sandbox/hers org.sentryd1.Sandbox "$@"; }
+for action in inspect trace control kill exec; do
+        contains "$(pkaction --verbose --action-id org.sentryd1.$action-others 2>&1)" "auth_admin_keep" "polkit knows org.sentryd1.$action-others"
+done
+contains "$(busy Pause 2>&1)" "would ask for a password" "an administrator's password could let bob pause it"
+cat >/etc/polkit-1/rules.d/10-test.rules <<END
+polkit.addRule(function(action, subject) {
+        if (action.id == "org.sentryd1.control-others" && subject.user == "bob" && action.lookup("sandbox") == "hers" &&
+            action.lookup("owner") == "$ALICE_ID")
+                return polkit.Result.YES;
+        if (action.id == "org.sentryd1.kill-others" && subject.user == "bob")
+                return polkit.Result.NO;
+});
+END
+# polkitd looks at its rules again when they change, a moment later.
+check "a rule lets him" await 20 busy Pause
+like "$(ctl --system --no-legend list)" 'hers .*paused' "… it is paused"
+check "… and resume it" busy Resume
+contains "$(busy Kill i 1 2>&1)" "Access denied" "… but not kill it"
+contains "$(as $BOB_ID sentryctl --system ps hers 2>&1)" "password" "… nor look at it unasked"
+systemctl mask --runtime --now polkit.service 2>/dev/null
+contains "$(busy Pause 2>&1)" "Access denied" "without polkitd he may nothing"
+systemctl unmask --runtime polkit.service 2>/dev/null
+check "with it he may again" busy Pause
+check "root resumes what he paused" ctl --system resume hers
+
+# ---- the owner again
+
 check "alice pauses" as $ALICE_ID sentryctl --system pause hers
 like "$(as $ALICE_ID sentryctl --system --no-legend list)" 'hers .*paused' "… it is paused"
 check "root resumes" ctl --system resume hers
