@@ -29,6 +29,7 @@ sentryctl_SOURCES = \
 	ctl/verb-control.c \
 	ctl/verb-exec.c \
 	ctl/verb-list.c \
+	ctl/verb-log-level.c \
 	ctl/verb-log.c \
 	ctl/verb-profile.c \
 	ctl/verb-ps.c \

@@ -64,6 +64,7 @@ live_tests = \
 
 bus_tests = \
 	tests/bus/bus.sh \
+	tests/bus/config.sh \
 	tests/bus/polkit.sh
 
 system_tests = tests/system/service.sh

@@ -11,6 +11,8 @@ nodist_systemdsystemunit_DATA = units/system/sentryd.service
 nodist_systemduserunit_DATA = units/user/sentryd.service
 nodist_dbussystemservice_DATA = units/system/org.sentryd1.service
 nodist_dbussessionservice_DATA = units/session/org.sentryd1.service
+systemdcatalogdir = $(prefix)/lib/systemd/catalog
+dist_systemdcatalog_DATA = units/sentryd.catalog
 dist_dbuspolicy_DATA = units/org.sentryd1.conf
 dist_polkitaction_DATA = units/org.sentryd1.policy
 

@@ -5,6 +5,7 @@
 #include "authorize.h"
 #include "bus-util.h"
 #include "connection.h"
+#include "log-control.h"
 #include "log.h"
 #include "manager.h"
 #include "pending.h"
@@ -98,6 +99,9 @@ static int connection_add_objects(Connection *c) {
                 return r;
         r = sd_bus_add_fallback_vtable(c->bus, NULL, BUS_SANDBOX_PREFIX, BUS_SANDBOX_INTERFACE, sandbox_vtable,
                                        sandbox_find, c);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_vtable(c->bus, NULL, BUS_LOG_PATH, BUS_LOG_INTERFACE, log_control_vtable, c);
         if (r < 0)
                 return r;
         r = sd_bus_add_node_enumerator(c->bus, NULL, BUS_SANDBOX_PREFIX, sandbox_enumerate, c);

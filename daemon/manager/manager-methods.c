@@ -181,7 +181,7 @@ int manager_method_create_sandbox(sd_bus_message *m, void *userdata, sd_bus_erro
         if (r < 0)
                 return r;
         if (!*profile_name)
-                profile_name = "default";
+                profile_name = manager->config.default_profile;
         r = create_options_read(m, &options, error);
         if (r < 0)
                 return r;
@@ -341,7 +341,7 @@ int manager_method_get_profile(sd_bus_message *m, void *userdata, sd_bus_error *
         if (r < 0)
                 return r;
 
-        r = load_profile(c->manager, *name ? name : "default", NULL, &document, error);
+        r = load_profile(c->manager, *name ? name : c->manager->config.default_profile, NULL, &document, error);
         if (r < 0)
                 return r;
 

@@ -12,11 +12,10 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "config.h"
 #include "connection.h"
 #include "sandbox.h"
 
-#define MANAGER_SANDBOXES_MAX 4096U
-#define MANAGER_SANDBOXES_PER_UID_MAX 512U
 #define MANAGER_ENDED_MAX 256U     /* ended sandboxes whose exit status is kept */
 #define MANAGER_CONNECTIONS_MAX 1024U /* of an embedded instance */
 #define MANAGER_BUCKETS 256U       /* of the table of names; a power of two */
@@ -37,8 +36,9 @@ struct Manager {
         uid_t uid;         /* immutable; our own */
         sd_event *event;   /* owned; immutable */
         char *kernel_path; /* owned; immutable: the sentry-kernel program */
-        char **kernel_env; /* owned; immutable: its environment */
-        char **profile_path; /* owned; immutable: where profiles lie */
+        Config config;     /* owned: as of the last reload */
+        char **kernel_env; /* owned: the environment of new ones */
+        char **profile_path; /* owned: where profiles lie */
         struct rlimit nofile; /* immutable: RLIMIT_NOFILE as we got it; what sentry-kernels start with */
 
         LIST_HEAD(, Connection) connections; /* owned, by connection.c */
@@ -71,6 +71,13 @@ Manager *manager_free(Manager *m);
 static inline void manager_freep(Manager **m) {
         manager_free(*m);
 }
+
+/* Reads the configuration (again) and goes by it from now on: limits and profiles for what comes, the level of the log at
+ * once. What is wrong in it is logged and ignored. */
+int manager_load_config(Manager *m);
+
+/* Has new sentry-kernels log what we do. */
+int manager_update_kernel_env(Manager *m);
 
 /* Serves the session or system bus and takes the name. Errors are logged. */
 int manager_connect_bus(Manager *m);

@@ -50,6 +50,9 @@ struct Sandbox {
         sd_event_source *child_source;    /* owned: its exit; NULL: not running */
         sd_event_source *deadline_source; /* owned: what must have happened by then depends on ended; or NULL */
 
+        uint64_t log_since_usec; /* CLOCK_MONOTONIC: since when n_logged counts */
+        unsigned n_logged;       /* events that were to be logged */
+
         int32_t exit_status; /* -1 while it lives */
         int kill_status;     /* what the last Kill() asked for, the status if we have to kill hard; or -1 */
         bool linked;         /* by manager.c: in manager->live or ->ended */

@@ -116,6 +116,54 @@ check "root kills" ctl --system kill --wait hers
 reaped $alice
 is "$RC" 137 "… and it ended with the status of a kill"
 
+# ---- configuration
+
+is "$(systemctl service-log-level $UNIT)" info "systemctl service-log-level"
+mkdir -p /etc/sentryd/sentryd.conf.d
+printf '[Manager]\nLogLevel=debug\nMaxSandboxesPerUser=1\nMaxSandbox=1\n' >/etc/sentryd/sentryd.conf.d/test.conf
+main=$(show MainPID)
+check "systemctl reload" systemctl reload $UNIT
+is_debug() { [ "$(systemctl service-log-level "$UNIT")" = debug ] && active && [[ $(show StatusText) == Ready* ]]; }
+check "… has the configuration read" await 20 is_debug
+is "$(show MainPID)" "$main" "… by the same process"
+contains "$(journal -p warning -o cat)" 'did you mean "MaxSandboxes"' "… and a misspelled key told in the journal"
+contains "$(journal -p warning -o cat)" 'test.conf:4: unknown key' "… with file and line"
+check "systemctl service-log-level sets it" systemctl service-log-level $UNIT warning
+is "$(ctl --system log-level)" warning "… and sentryctl log-level shows it"
+contains "$(as $BOB_ID sentryctl --system log-level debug 2>&1)" "org.sentryd1.set-log-level" "bob may not set it"
+is "$(as $BOB_ID sentryctl --system log-level 2>&1)" warning "… but see it"
+rm -r /etc/sentryd
+check "it is reloaded" systemctl reload $UNIT
+is_info() { [ "$(systemctl service-log-level "$UNIT")" = info ]; }
+check "… to the default" await 20 is_info
+
+# ---- the journal
+
+journal_has() { journalctl -q --no-pager -b "$@" | grep -q .; }
+check "a program of alice's does something that is refused" as $ALICE_ID sentryctl --system run --name journalled sh -c 'date -s @0; true'
+check "the journal has its start" await 20 journal_has MESSAGE_ID=26419cd47b424840b24ad075c4985e75 SENTRYD_SANDBOX=journalled
+check "… and its end" await 20 journal_has MESSAGE_ID=c6de21b83138432994fe29eae21b10f9 SENTRYD_SANDBOX=journalled SENTRYD_STATUS=0
+check "… and what was refused" journal_has MESSAGE_ID=8abbdf56142c4c248e956575541e4014 SENTRYD_COMM=date SENTRYD_ERRNO=EPERM SENTRYD_SANDBOX=journalled
+check "… found by its owner" journal_has SENTRYD_OWNER=$ALICE_ID
+contains "$(journal SENTRYD_SANDBOX=journalled -o cat)" "has ended with status 0" "… as lines for people"
+check "the journal's catalog is made anew" journalctl --update-catalog
+mapfile -t ids < <(sed -n 's/^#define MESSAGE_.* "\([0-9a-f]*\)"$/\1/p' "$srcdir/daemon/manager/sandbox-log.h")
+is ${#ids[@]} 6 "there are message ids"
+for id in "${ids[@]}"; do
+        contains "$(journalctl --list-catalog "$id" 2>&1)" "sentryd:" "the catalog has $id"
+done
+explained=$(journalctl -q --no-pager -b -x SENTRYD_SANDBOX=journalled)
+contains "$explained" "Sandbox journalled was made" "journalctl -x explains"
+contains "$explained" "user with uid" "… with what is behind it"
+unlike "$explained" '@SENTRYD' "… and with nothing left out"
+as $ALICE_ID sentryctl --system run --name killed sleep 1000 &
+started $!
+killed_runs() { as "$ALICE_ID" sentryctl --system --no-legend list | grep -w killed | grep -qw running; }
+check "a sandbox runs" await 20 killed_runs
+kill -KILL "$(pgrep -u $ALICE_ID -x sentry-kernel)"
+check "the death of its sentry-kernel is told as such" await 20 journal_has MESSAGE_ID=80ca0ef16370438180e5170143ef971d SENTRYD_SANDBOX=killed PRIORITY=3
+lost=$(journalctl -q --no-pager -b -p err -o cat SENTRYD_SANDBOX=killed | grep -c .)
+
 # ---- the user's instance
 
 loginctl enable-linger alice
@@ -141,6 +189,6 @@ is "$(find /etc/systemd /run/systemd/system -name '*sentryd*')" '' "no link is l
 systemctl clean --what=runtime $UNIT 2>/dev/null
 is "$(find /run /var /tmp -name '*sentryd*' -not -path '*/journal/*' -not -path "$TESTDIR*" 2>/dev/null)" '' "no file is left"
 contains "$(ctl --system run true 2>&1)" "cannot be started" "and the bus does not start it any more"
-is "$(journal -p err -o cat)" '' "nothing went wrong in its journal"
+is "$(journal -p err -o cat | grep -c .)" "$lost" "nothing else went wrong in its journal"
 
 done_testing
