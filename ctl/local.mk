@@ -2,6 +2,8 @@
 
 bin_PROGRAMS += sentryctl
 sentryctl_SOURCES = \
+	ctl/agent.c \
+	ctl/agent.h \
 	ctl/connect.c \
 	ctl/connect.h \
 	ctl/ctl.h \

@@ -167,6 +167,31 @@ check "one that does is asked, and granted" call $S $SANDBOX Pause
 like "$(asked)" 'flags=1' "… polkit was told that it may ask"
 check "… it counts" call $S $SANDBOX Resume
 
+# At a terminal sentryctl starts the program that asks, for itself, and ends it.
+mkdir "$TESTDIR/bin"
+cat >"$TESTDIR/bin/pkttyagent" <<'END'
+#!/bin/bash
+echo "$*" >>"$AGENT_LOG"
+trap 'echo ended >>"$AGENT_LOG"; exit' TERM
+exec 3>&-
+while :; do sleep 0.1; done
+END
+chmod 755 "$TESTDIR/bin/pkttyagent"
+touch "$TESTDIR/agent"
+chmod 666 "$TESTDIR/agent"
+at_terminal() { as "$HIS" env AGENT_LOG="$TESTDIR/agent" PATH="$TESTDIR/bin:$PATH" script -qec "$*" /dev/null </dev/null 2>&1; }
+forget
+check "at a terminal, sentryctl has him asked" at_terminal "$USER_CTL" --system pause hers
+like "$(cat "$TESTDIR/agent")" '^--process [0-9]+ --notify-fd 3 --fallback' "… by an agent"
+contains "$(cat "$TESTDIR/agent")" ended "… that has ended"
+is "$(grep -c '^--process' "$TESTDIR/agent")" 1 "… one for all questions"
+is "$(asked | grep -o 'flags=.' | xargs)" "flags=0 flags=1 flags=0 flags=1" "… after each call was tried without asking"
+rm "$TESTDIR/bin/pkttyagent"
+: >"$TESTDIR/agent"
+PATH=$TESTDIR/bin:/usr/bin:/bin check "without the program, polkit may ask by itself" at_terminal "$USER_CTL" --system resume hers
+check "with nobody at a terminal" as "$HERS" "$USER_CTL" --system list
+contains "$(as "$HIS" "$USER_CTL" --system pause hers </dev/null 2>&1)" "would ask for a password" "… nobody is asked"
+
 # ---- polkit out of its mind
 
 says error
