@@ -75,9 +75,11 @@ boot_lay_out() { # TEST
                 rm -rf "${root:?}$directory"/{system,user}
         done
         rm -rf "$root"/{etc/sentryd,usr/local/libexec/sentryd,usr/local/share/sentryd,var/lib/systemd/linger,var/log/journal}
-        mkdir -p "$root"/etc/systemd/{system,system.conf.d,journald.conf.d}
+        mkdir -p "$root"/etc/systemd/{system,system.conf.d,user.conf.d,journald.conf.d}
         echo sentryd-test >"$root/etc/hostname"
-        printf '[Manager]\nDefaultTimeoutStopSec=10s\n' >"$root/etc/systemd/system.conf.d/test.conf"
+        # The search for leaks, if it was built in, makes each end take seconds on a busy machine; other tests have it.
+        printf '[Manager]\nDefaultTimeoutStopSec=10s\nDefaultEnvironment=LSAN_OPTIONS=detect_leaks=0\n' |
+                tee "$root/etc/systemd/system.conf.d/test.conf" >"$root/etc/systemd/user.conf.d/test.conf"
         printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\n' >"$root/etc/systemd/journald.conf.d/test.conf"
         ln -s /dev/null "$root/etc/systemd/system/systemd-timesyncd.service"
         sed -i '/^\(alice\|bob\):/d' "$root"/etc/{passwd,group,shadow}

@@ -21,6 +21,11 @@ session() { # USER COMMAND…: as that user, with the bus of his session
 ctl() { timeout -k 5 "$T" sentryctl "$@"; }
 journal() { journalctl --no-pager -b -u $UNIT "$@"; }
 left() { pgrep "$@" -x sentryd; pgrep "$@" -x sentry-kernel; } # processes, of a user's or of all
+none_left() { [ -z "$(left "$@")" ]; }
+alices_kernel() { # the only one, once those before are gone
+        kernel=$(pgrep -u "$ALICE_ID" -x sentry-kernel)
+        [[ $kernel =~ ^[0-9]+$ ]]
+}
 inactive() { [ "$(systemctl is-active "$UNIT")" = inactive ]; }
 active() { [ "$(systemctl is-active "$UNIT")" = active ]; }
 
@@ -65,7 +70,7 @@ alice=$!
 started $alice
 alice_runs() { as "$ALICE_ID" sentryctl --system --no-legend list | grep -w hers | grep -qw running; }
 check "alice has a sandbox" await 30 alice_runs || diag "$(cat /test/hers)"
-kernel=$(pgrep -u $ALICE_ID -x sentry-kernel)
+await 20 alices_kernel
 like "$kernel" '^[0-9]+$' "its sentry-kernel is hers"
 is "$(sed -n 's/^Cap[EP].*:\t//p' "/proc/$kernel/status" | sort -u)" 0000000000000000 "… without capabilities"
 like "$(ctl --system --no-legend list)" 'hers .*running' "root sees it"
@@ -160,7 +165,8 @@ as $ALICE_ID sentryctl --system run --name killed sleep 1000 &
 started $!
 killed_runs() { as "$ALICE_ID" sentryctl --system --no-legend list | grep -w killed | grep -qw running; }
 check "a sandbox runs" await 20 killed_runs
-kill -KILL "$(pgrep -u $ALICE_ID -x sentry-kernel)"
+await 20 alices_kernel
+kill -KILL "$kernel"
 check "the death of its sentry-kernel is told as such" await 20 journal_has MESSAGE_ID=80ca0ef16370438180e5170143ef971d SENTRYD_SANDBOX=killed PRIORITY=3
 lost=$(journalctl -q --no-pager -b -p err -o cat SENTRYD_SANDBOX=killed | grep -c .)
 
@@ -177,14 +183,14 @@ is "$(pgrep -u $ALICE_ID -cx sentryd)" 1 "… so there is one daemon of hers"
 user_main=$(session $ALICE_ID systemctl --user show --value -p MainPID $UNIT)
 is "$(sed -n 's/^Seccomp:\t//p' "/proc/$user_main/status")" 2 "it is filtered"
 check "systemctl --user stop" session $ALICE_ID systemctl --user stop $UNIT
-is "$(left -u $ALICE_ID)" '' "nothing of it is left"
+check "nothing of it is left" await 20 none_left -u $ALICE_ID
 loginctl disable-linger alice
 
 # ---- the end
 
 check "systemctl disable --now" systemctl disable --now $UNIT
 check "it is inactive" await 20 inactive
-is "$(left)" '' "no process is left"
+check "no process is left" await 20 none_left
 is "$(find /etc/systemd /run/systemd/system -name '*sentryd*')" '' "no link is left"
 systemctl clean --what=runtime $UNIT 2>/dev/null
 is "$(find /run /var /tmp -name '*sentryd*' -not -path '*/journal/*' -not -path "$TESTDIR*" 2>/dev/null)" '' "no file is left"
