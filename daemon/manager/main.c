@@ -151,14 +151,13 @@ static int set_up_signals(sd_event *event, Manager *m) {
         sigaddset(&mask, SIGTERM);
         sigaddset(&mask, SIGINT);
         sigaddset(&mask, SIGCHLD);
-        if (m->mode != MANAGER_EMBEDDED) {
-                (void) signal(SIGHUP, SIG_DFL);
+        if (m->mode != MANAGER_EMBEDDED)
                 sigaddset(&mask, SIGHUP);
-        }
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
 
         if (m->mode != MANAGER_EMBEDDED) {
+                (void) signal(SIGHUP, SIG_DFL); /* blocked by now; what is ignored is not read either */
                 r = sd_event_add_signal(event, NULL, SIGHUP, on_reload, m);
                 if (r < 0)
                         return r;
