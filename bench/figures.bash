@@ -216,6 +216,19 @@ print_json() {
                         comma=,
                 done
         done
+        printf '},\n  "sockets_ns": {'
+        comma=
+        for call in "${SOCKET_CALLS[@]}"; do
+                [[ -n ${FIGURE[sockets/$call/rules/median]:-} ]] || continue
+                printf '%s\n    "%s": {' "$comma" "$call"
+                comma=, comma2=
+                for name in native no-rules rules; do
+                        printf '%s\n      "%s": %s' "$comma2" "$name" \
+                                "$(json_cell "sockets/$call/$name" median min p95 n x_no_rules)"
+                        comma2=,
+                done
+                printf '}'
+        done
         printf '},\n  "tasks_us": {'
         comma=
         for name in pause resume signal ps hostps; do

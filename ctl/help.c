@@ -26,8 +26,7 @@ void help_main(void) {
                         printf("  %-9s %s\n", (*v)->name, (*v)->summary);
         print_aside();
         puts("\n"
-             "  -h --help   Show this help      --user    The user's sentryd    --json[=MODE]\n"
-             "  -q --quiet  Print no notices    --system  The system's sentryd  --no-legend\n"
+             "  -h --help, -q --quiet, --no-legend, --json[=MODE], --user, --system\n"
              "\"sentryctl VERB --help\" tells more about a verb, sentryctl(1) everything.");
 }
 

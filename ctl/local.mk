@@ -6,6 +6,8 @@ sentryctl_SOURCES = \
 	ctl/agent.h \
 	ctl/connect.c \
 	ctl/connect.h \
+	ctl/credentials.c \
+	ctl/credentials.h \
 	ctl/ctl.h \
 	ctl/document.c \
 	ctl/document.h \
@@ -13,6 +15,8 @@ sentryctl_SOURCES = \
 	ctl/embedded.h \
 	ctl/help.c \
 	ctl/help.h \
+	ctl/lists.c \
+	ctl/lists.h \
 	ctl/options.c \
 	ctl/run.h \
 	ctl/sandboxes.c \
@@ -30,21 +34,26 @@ sentryctl_SOURCES = \
 	ctl/text.h \
 	ctl/verb-control.c \
 	ctl/verb-exec.c \
+	ctl/verb-fds.c \
+	ctl/verb-ipc.c \
 	ctl/verb-list.c \
 	ctl/verb-log-level.c \
 	ctl/verb-log.c \
+	ctl/verb-mounts.c \
+	ctl/verb-namespaces.c \
 	ctl/verb-profile.c \
 	ctl/verb-ps.c \
 	ctl/verb-run.c \
 	ctl/verb-signal.c \
+	ctl/verb-sockets.c \
 	ctl/verb-status.c \
 	ctl/verb-syscalls.c \
 	ctl/verb-timers.c \
 	ctl/verb-top.c \
 	ctl/verb-trace.c \
 	ctl/verb-version.c
-sentryctl_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
-sentryctl_LDADD = liblaunch.a libkernelemu.a libcommon.a \
+sentryctl_CFLAGS = $(AM_CFLAGS) -pthread $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
+sentryctl_LDADD = liblaunch.a libkernelemu.a libcommon.a libkernelemu.a \
 	$(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS) $(SMARTCOLS_LIBS)
 
 bashcompletiondir = $(datadir)/bash-completion/completions

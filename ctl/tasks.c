@@ -5,6 +5,7 @@
 
 #include "bus-tasks.h"
 #include "connect.h"
+#include "credentials.h"
 #include "tasks.h"
 #include "util.h"
 
@@ -82,6 +83,9 @@ static int complete(json_object *row) {
                 return r;
         if (json_object_object_get_ex(row, "details", &details) && json_object_object_length(details) == 0)
                 json_object_object_del(row, "details");
+        r = credentials_name(row);
+        if (r < 0)
+                return r;
         if (*text_of(row, "state") != 'Z') {
                 json_object_object_del(row, "wait_status");
                 return 0;

@@ -271,7 +271,7 @@ const Verb verb_exec = {
                 { OPTION_CWD, "cwd", 0, "DIR", false, "Start in this directory" },
                 { OPTION_CWD, "chdir", 0, "DIR", false, NULL },
                 { OPTION_CONTAINER, "container", 'c', "ID", false, "It and its descendants belong to this container" },
-                { OPTION_USER, "user", 'u', "UID[:GID]", false, "Check that it runs as this user" },
+                { OPTION_USER, "user", 'u', "UID[:GID]", false, "Run it as this user of the sandbox" },
                 { OPTION_UMASK, "umask", 0, "MODE", false, "Mode bits that new files shall not have" },
                 { OPTION_LIMIT, "limit", 'l', "NAME=SOFT[:HARD]", false, "Set a resource limit" },
                 { OPTION_FD, "fd", 0, "N", false, "Run this open file, COMMAND is its name" },

@@ -235,7 +235,9 @@ static int subscribe(Ctl *ctl, Watch *watch) {
         if (r >= 0)
                 r = sd_bus_match_signal(ctl->bus, NULL, sender, BUS_MANAGER_PATH, BUS_MANAGER_INTERFACE, NULL,
                                         on_manager_signal, watch);
-        return r < 0 ? ctl_error("cannot listen to %s: %s", ctl_daemon_name(ctl), strerror(-r)) : 0;
+        if (r < 0)
+                return ctl_error("cannot listen to %s: %s", ctl_daemon_name(ctl), strerror(-r));
+        return ctl_call(ctl, BUS_MANAGER_PATH, BUS_MANAGER_INTERFACE, "Subscribe", NULL, NULL);
 }
 
 static int verb_events_main(Ctl *ctl, int argc, char **argv) {

@@ -4,16 +4,19 @@
 
 #include "bus-tasks.h"
 #include "connect.h"
+#include "credentials.h"
 #include "sandboxes.h"
 #include "tasks.h"
 
 enum {
         OPTION_THREADS = OPTION_FIRST,
         OPTION_TREE,
+        OPTION_CREDENTIALS,
 };
 
 static const Option ps_options[] = {
         { OPTION_THREADS, "threads", 'T', NULL, false, "A line for each thread" },
+        { OPTION_CREDENTIALS, "credentials", 'c', NULL, false, "Show ids, groups and capabilities" },
         { OPTION_TREE, "tree", 't', NULL, false, "Show who is whose child" },
         {},
 };
@@ -41,7 +44,7 @@ static int verb_ps_main(Ctl *ctl, int argc, char **argv) {
         OptionParser parser = { .ctl = ctl, .argc = argc, .argv = argv };
         _cleanup_json_ json_object *rows = json_object_new_array();
         _cleanup_free_ char *path = NULL;
-        bool tree = false, threads = false;
+        bool tree = false, threads = false, credentials = false;
         uint32_t flags = 0;
         const char *name;
         int r;
@@ -51,6 +54,8 @@ static int verb_ps_main(Ctl *ctl, int argc, char **argv) {
         while ((r = options_next(&parser)) > 0)
                 if (r == OPTION_THREADS)
                         threads = true;
+                else if (r == OPTION_CREDENTIALS)
+                        credentials = true;
                 else
                         tree = true;
         if (r >= 0)
@@ -59,7 +64,9 @@ static int verb_ps_main(Ctl *ctl, int argc, char **argv) {
                 return r;
         if (threads)
                 flags |= GET_TASKS_THREADS;
-        if (ctl->json != JSON_OFF)
+        if (tree && credentials)
+                return ctl_usage(ctl, "--tree and --credentials do not go together: which one is it?");
+        if (ctl->json != JSON_OFF || credentials)
                 flags |= GET_TASKS_DETAILS;
 
         name = parser.index < argc ? argv[parser.index] : NULL;
@@ -72,7 +79,9 @@ static int verb_ps_main(Ctl *ctl, int argc, char **argv) {
                 if (r >= 0)
                         r = all_tasks(ctl, flags, rows);
         }
-        if (r >= 0)
+        if (r >= 0 && credentials && ctl->json == JSON_OFF)
+                r = credentials_print(ctl, rows, !name, threads);
+        else if (r >= 0)
                 r = tasks_print(ctl, rows, !name, threads, tree);
         if (r >= 0 && !name && json_object_array_length(rows) == 0)
                 sandboxes_notice_none(ctl);
@@ -84,7 +93,10 @@ const Verb verb_ps = {
         .arguments = "[NAME]",
         .summary = "List the processes of one or all sandboxes",
         .details = "S is the state as ps(1) has it: R running, S and D waiting, T stopped, Z a zombie: dead, with\n"
-                   "the status it ended with, and not waited for yet.\n",
+                   "the status it ended with, and not waited for yet.\n"
+                   "\n"
+                   "With --credentials, several ids are the real, effective, saved and file system's. NNP is\n"
+                   "no_new_privs, DUMP whether it is dumpable: ? where that cannot be told, as for root.\n",
         .options = ps_options,
         .run = verb_ps_main,
 };

@@ -117,6 +117,39 @@ static void print_headline(json_object *facts) {
         putchar('\n');
 }
 
+/* What the host's kernel keeps the programs inside by; and what of the host's they reach for want of a wall. */
+static void print_walls(json_object *facts) {
+        json_object *walls = json_object_object_get(facts, "Walls");
+        bool network = false, sockets = false, pid = false, signals = false;
+        _cleanup_free_ char *namespaces = NULL, *others = NULL;
+
+        if (!json_object_is_type(walls, json_type_array) || json_object_array_length(walls) == 0)
+                return;
+        for (size_t i = 0; i < json_object_array_length(walls); i++) {
+                const char *wall = json_object_get_string(json_object_array_get_idx(walls, i)) ?: "";
+                _cleanup_free_ char *word = text_escape(wall, ESCAPE_TERMINAL);
+
+                network = network || streq(wall, "network-namespace");
+                sockets = sockets || streq(wall, "landlock-sockets");
+                pid = pid || streq(wall, "pid-namespace");
+                signals = signals || streq(wall, "landlock-signals");
+                char *end = word ? strstr(word, "-namespace") : NULL, **text = end ? &namespaces : &others;
+
+                if (end)
+                        *end = '\0';
+                if (string_appendf(text, "%s%s", *text ? " " : "", word ?: "?") < 0)
+                        return;
+        }
+        if (namespaces)
+                field_print("Namespaces", "%s", namespaces);
+        if (others)
+                field_print("Walls", "%s", others);
+        if (!network)
+                field_print("Open", "the host's network%s", sockets ? "" : ", and its abstract UNIX sockets");
+        if (!pid)
+                field_print("Open", "the host's process ids%s", signals ? "" : ", without a second wall to signals");
+}
+
 static void print_calls(Ctl *ctl, const char *path, json_object *facts) {
         _cleanup_bus_message_ sd_bus_message *reply = try_call(ctl, path, "GetSyscalls");
         _cleanup_json_ json_object *rows = json_object_new_array();
@@ -177,6 +210,7 @@ static int status_sandbox(Ctl *ctl, const char *name) {
         print_fact("Tasks", facts, "Tasks", COLUMN_NUMBER);
         print_fact("Threads", facts, "Threads", COLUMN_NUMBER);
         print_calls(ctl, path, facts);
+        print_walls(facts);
         print_fact("Memory", facts, "MemoryRSS", COLUMN_SIZE);
         print_fact("CPU time", facts, "CPUTimeUSec", COLUMN_SPAN);
         if (fact_number(facts, "CallsStuck") > 0)

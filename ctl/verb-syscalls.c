@@ -28,6 +28,7 @@ enum {
 #define W2(a, b) a ", or " b
 #define W3(a, b, c) a ", or " b ", or " c
 #define W4(a, b, c, d) a ", or " b ", or " c ", or " d
+#define W5(a, b, c, d, e) a ", or " b ", or " c ", or " d ", or " e
 #define NATIVE(name, family, args, note)
 #define NATIVE_UNLESS(name, family, when, args, note) [SYSCALL_ID_##name] = when,
 #define EMULATED(name, family, args, note)

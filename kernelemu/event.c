@@ -8,6 +8,7 @@
 
 void event_source_init(EventSource *source, uint64_t now_ns) {
         *source = (EventSource) {};
+        ratelimit_init(&source->log_limit, EVENT_LOG_RATE, EVENT_LOG_BURST, now_ns);
         ratelimit_init(&source->limit, EVENT_RATE, EVENT_BURST, now_ns);
 }
 
@@ -46,12 +47,15 @@ static bool first_time(EventSource *source, const Call *call) {
         return first;
 }
 
-static void emit(Kernel *kernel, KernelEventKind kind, const Call *call, int error) {
+/* logged: the log says it already. */
+static void emit(Kernel *kernel, KernelEventKind kind, const Call *call, int error, bool logged) {
         EventSource *source = &kernel->events;
         uint64_t now = kernel_now(kernel);
         bool first = first_time(source, call);
 
-        if (first && call->id != SYSCALL_ID_UNKNOWN && !call->foreign)
+        if (logged)
+                ;
+        else if (first && call->id != SYSCALL_ID_UNKNOWN && !call->foreign)
                 kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_NOTICE,
                                   "%s: %s", syscall_table[call->id].name,
                                   kind == KERNEL_EVENT_REFUSED ? "refused" : "not implemented");
@@ -59,7 +63,7 @@ static void emit(Kernel *kernel, KernelEventKind kind, const Call *call, int err
                 kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_NOTICE,
                                   "system call %" PRId32 "%s: not implemented", call->number,
                                   call->foreign ? " of a foreign ABI" : "");
-        if (first)
+        if (first && !logged)
                 kernel_log_changed(kernel);
 
         if (!ratelimit_take(&source->limit, now)) {
@@ -76,9 +80,20 @@ static void emit(Kernel *kernel, KernelEventKind kind, const Call *call, int err
 }
 
 void event_unimplemented(Kernel *kernel, const Call *call) {
-        emit(kernel, KERNEL_EVENT_UNIMPLEMENTED, call, 0);
+        emit(kernel, KERNEL_EVENT_UNIMPLEMENTED, call, 0, false);
 }
 
 void event_refused(Kernel *kernel, const Call *call, int error) {
-        emit(kernel, KERNEL_EVENT_REFUSED, call, error);
+        emit(kernel, KERNEL_EVENT_REFUSED, call, error, false);
+}
+
+void event_refused_what(Kernel *kernel, const Call *call, int error, const char *what) {
+        bool logged = ratelimit_take(&kernel->events.log_limit, kernel_now(kernel));
+
+        if (logged) {
+                kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_NOTICE, "%s: refused, %s",
+                                  syscall_table[call->id].name, what);
+                kernel_log_changed(kernel);
+        }
+        emit(kernel, KERNEL_EVENT_REFUSED, call, error, logged);
 }

@@ -10,6 +10,8 @@
 
 #include "abi/time.h"
 #include "abi/types.h"
+#include "host-socket.h"
+#include "net/address-rules.h"
 #include "syscall.h"
 #include "task/host-task.h"
 #include "time/timekeeper.h"
@@ -26,6 +28,13 @@ typedef enum NamespaceKind {
         NAMESPACE_TIME,
         _NAMESPACE_KIND_MAX,
 } NamespaceKind;
+
+/* A namespace as the host has it; by inodes. */
+typedef struct HostNamespace {
+        uint64_t inode;
+        uint64_t parent; /* USER and PID: the one around it; 0: none, or it is not ours to know */
+        uint64_t owner;  /* the user namespace that owns it; likewise */
+} HostNamespace;
 
 /* What sysinfo(2) needs and only the host knows. Memory in bytes. */
 typedef struct HostSystemInfo {
@@ -109,6 +118,13 @@ typedef struct HostOps {
         int (*task_find)(Host *host, const Call *call, GuestPid pid, HostTid *ret);
         /* Identity of a namespace of a task: its inode on the host. */
         int (*task_namespace)(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret_inode);
+        /* Everything about it. */
+        int (*namespace_of)(Host *host, HostTid tid, NamespaceKind kind, HostNamespace *ret);
+        /* The namespaces that processes have descriptors of, until function returns other than 0, which is returned. */
+        int (*namespace_for_each_held)(Host *host,
+                                       int (*function)(GuestPid pid, int fd, NamespaceKind kind,
+                                                       const HostNamespace *info, void *userdata),
+                                       void *userdata);
         /* personality(2) of a task. */
         int (*task_personality)(Host *host, HostTid tid, uint32_t *ret);
         int (*task_get_affinity)(Host *host, HostTid tid, CpuSet *ret);
@@ -160,6 +176,33 @@ typedef struct HostOps {
                             const AbiSiginfo *info);
         /* Whether the host has scopes of its own, and wants to be told of exceptions. */
         bool (*has_ptrace_scope)(Host *host);
+
+        /* Sockets, on behalf of the caller. Descriptors that are returned are to be given to socket_close().
+         * socket_copy(): -EBADF; -ENOTSOCK. */
+        int (*socket_copy)(Host *host, const Call *call, int32_t fd, HostSocket *ret);
+        /* A copy of any descriptor of the caller's. */
+        int (*socket_fd)(Host *host, const Call *call, int32_t fd);
+        void (*socket_close)(Host *host, int fd);
+        /* Where a path leads in the caller's view: to a file that is there or, for_bind, to a directory and a name in
+         * it. ret_path: the path that it has in the mount namespace of the sandbox; may be the same as path. */
+        int (*socket_locate)(Host *host, const Call *call, const char *path, bool for_bind, HostPlace *ret,
+                             char ret_path[static ADDRESS_PATH_MAX]);
+        int (*socket_bind)(Host *host, const Call *call, const HostSocket *socket, const HostAddress *address);
+        /* Its own address, as getsockname(2) has it. */
+        int (*socket_name)(Host *host, const HostSocket *socket, HostAddress *ret);
+        int (*socket_listen)(Host *host, const HostSocket *socket, int32_t backlog);
+        /* Only where it cannot wait. */
+        int (*socket_connect)(Host *host, const Call *call, const HostSocket *socket, const HostAddress *address);
+        /* Never waits: -EAGAIN. No SIGPIPE. The number of bytes, or an error. */
+        int64_t (*socket_send)(Host *host, const Call *call, const HostSocket *socket, const HostMessage *message);
+        /* Begins a call that may wait, as long as it takes: connect(2) without a message, else sendmsg(2). Copies what
+         * it needs, but data, what message->data is, becomes the host's if it returns 0. sockets_finished() is told. */
+        int (*socket_start)(Host *host, uint64_t cookie, const HostSocket *socket, const HostAddress *address,
+                            const HostMessage *message, void *data);
+        /* Ends such a wait, which will not be told of: ret is -EINTR if nothing was done, else what was. */
+        void (*socket_stop)(Host *host, uint64_t cookie, int64_t *ret);
+        /* Who peers see as the sender. */
+        void (*socket_credentials)(Host *host, AbiUcred *ret);
 
         int (*system_info)(Host *host, HostSystemInfo *ret);
         /* Nanoseconds of a clock that never goes back and runs on while the sandbox is paused. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "ns/uts.h"
 #include "util/macros.h"
 
 /* Cuts what is too long: the host's own strings never are, a profile's are checked. */
@@ -14,7 +15,7 @@ static void set_name(char name[static ABI_UTS_LENGTH], const char *value) {
 }
 
 int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
-        UTSNamespace *uts;
+        Namespace *uts;
         Kernel *kernel;
         int r;
 
@@ -40,7 +41,7 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
         kernel->cpu_mask_size = config->cpu_mask_size;
         kernel->cpu_ids = config->cpu_ids;
         TAILQ_INIT(&kernel->parked);
-        uts_table_init(&kernel->uts);
+        LIST_INIT(&kernel->sockets.works);
         timekeeper_init(&kernel->timekeeper, kernel);
         event_source_init(&kernel->events, kernel->boot_ns);
 
@@ -49,15 +50,20 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
                           kernel->release, config->version_string, kernel->version);
 
         /* The host's inode is not known before the first process is there. */
-        r = task_table_init(&kernel->tasks, kernel);
+        r = namespace_table_init(&kernel->namespaces);
         if (r >= 0)
-                r = uts_table_add(&kernel->uts, 0, NULL, &uts);
+                r = task_table_init(&kernel->tasks, kernel);
+        if (r >= 0)
+                r = sockets_init(&kernel->sockets, config->addresses, config->own_network);
+        if (r >= 0)
+                r = uts_namespace_add(&kernel->namespaces, 0, NULL, &uts);
         if (r < 0) {
                 kernel_free(kernel);
                 return r;
         }
         set_name(uts->nodename, config->hostname);
         set_name(uts->domainname, config->domainname);
+        uts->n_refs = 1;
         kernel->first_uts = uts;
 
         *ret = kernel;
@@ -74,9 +80,10 @@ Kernel *kernel_free(Kernel *kernel) {
                 TAILQ_REMOVE(&kernel->parked, parked, link);
                 free(parked);
         }
+        sockets_done(kernel);
         timekeeper_done(&kernel->timekeeper);
         task_table_done(&kernel->tasks);
-        uts_table_done(&kernel->uts);
+        namespace_table_done(&kernel->namespaces);
         ptrace_rules_done(&kernel->ptrace);
         kernel_log_done(&kernel->log);
         free(kernel);
@@ -123,8 +130,8 @@ bool kernel_capable(const Kernel *kernel, const Call *call, int capability) {
         return kernel->emulated_capabilities & (UINT64_C(1) << capability);
 }
 
-int kernel_uts_of(Kernel *kernel, const Call *call, UTSNamespace **ret) {
-        UTSNamespace *ns;
+int kernel_uts_of(Kernel *kernel, const Call *call, Namespace **ret) {
+        Namespace *ns;
         uint64_t inode;
         int r;
 
@@ -132,9 +139,18 @@ int kernel_uts_of(Kernel *kernel, const Call *call, UTSNamespace **ret) {
         if (r < 0)
                 return r;
 
-        ns = uts_table_find(&kernel->uts, inode);
+        ns = namespace_find(&kernel->namespaces, NAMESPACE_UTS, inode);
         if (!ns) {
-                r = uts_table_add(&kernel->uts, inode, kernel->first_uts, &ns);
+                const Namespace *parent = uts_namespace_parent(kernel, call->tid);
+
+                r = uts_namespace_add(&kernel->namespaces, inode, parent, &ns);
+                if (r == -ENOSPC) {
+                        /* Some may be gone. */
+                        (void) task_table_sync(&kernel->tasks);
+                        namespaces_sync(kernel);
+                        ns = namespace_find(&kernel->namespaces, NAMESPACE_UTS, inode);
+                        r = ns ? 0 : uts_namespace_add(&kernel->namespaces, inode, kernel->first_uts, &ns);
+                }
                 if (r < 0)
                         return r;
         }
@@ -175,6 +191,16 @@ static void parked_remove(Kernel *kernel, ParkedCall *parked) {
         free(parked);
 }
 
+static void run_again(Kernel *kernel, ParkedCall *parked) {
+        Call call = parked->call;
+        Verdict verdict = syscall_table[call.id].handler(kernel, &call);
+
+        if (verdict.kind == VERDICT_PARKED)
+                return;
+        parked_remove(kernel, parked);
+        kernel->host->ops->answer(kernel->host, &call, verdict);
+}
+
 void kernel_wake(Kernel *kernel, WaitQueue *queue) {
         ParkedCall *parked, *next;
 
@@ -182,30 +208,50 @@ void kernel_wake(Kernel *kernel, WaitQueue *queue) {
                 return;
 
         for (parked = TAILQ_FIRST(&kernel->parked); parked; parked = next) {
-                Call call = parked->call;
-                Verdict verdict;
-
                 next = TAILQ_NEXT(parked, link);
-                if (parked->queue != queue)
-                        continue;
-
-                verdict = syscall_table[call.id].handler(kernel, &call);
-                if (verdict.kind == VERDICT_PARKED)
-                        continue;
-                parked_remove(kernel, parked);
-                kernel->host->ops->answer(kernel->host, &call, verdict);
+                if (parked->queue == queue)
+                        run_again(kernel, parked);
         }
 }
 
-bool kernel_unpark(Kernel *kernel, uint64_t cookie) {
+static ParkedCall *parked_find(Kernel *kernel, uint64_t cookie) {
         ParkedCall *parked;
 
         TAILQ_FOREACH(parked, &kernel->parked, link)
-                if (parked->call.cookie == cookie) {
-                        parked_remove(kernel, parked);
-                        return true;
-                }
-        return false;
+                if (parked->call.cookie == cookie)
+                        return parked;
+        return NULL;
+}
+
+void kernel_wake_call(Kernel *kernel, uint64_t cookie) {
+        ParkedCall *parked = parked_find(kernel, cookie);
+
+        if (parked)
+                run_again(kernel, parked);
+}
+
+bool kernel_interrupt(Kernel *kernel, uint64_t cookie, Verdict *ret) {
+        ParkedCall *parked = parked_find(kernel, cookie);
+        Call call;
+
+        if (!parked || !sockets_interrupt(kernel, cookie)) {
+                (void) kernel_unpark(kernel, cookie);
+                return false;
+        }
+        call = parked->call;
+        *ret = syscall_table[call.id].handler(kernel, &call);
+        parked_remove(kernel, parked);
+        return !(ret->kind == VERDICT_ERROR && ret->value == SOCKET_ERESTARTSYS);
+}
+
+bool kernel_unpark(Kernel *kernel, uint64_t cookie) {
+        ParkedCall *parked = parked_find(kernel, cookie);
+
+        sockets_forget(kernel, cookie);
+        if (!parked)
+                return false;
+        parked_remove(kernel, parked);
+        return true;
 }
 
 void kernel_end(Kernel *kernel, int status) {
@@ -217,11 +263,11 @@ void kernel_end(Kernel *kernel, int status) {
 }
 
 static int namespaces_record(Kernel *kernel, Record *record, uint64_t n_namespaces, uint64_t first_inode) {
-        UTSNamespace *ns, copy = {};
+        Namespace *ns, copy = {};
         int r;
 
         if (record->mode == RECORD_WRITE) {
-                LIST_FOREACH(ns, &kernel->uts.namespaces, link) {
+                LIST_FOREACH(ns, &kernel->namespaces.namespaces[NAMESPACE_UTS], link) {
                         r = uts_namespace_record(ns, record);
                         if (r < 0)
                                 return r;
@@ -229,23 +275,26 @@ static int namespaces_record(Kernel *kernel, Record *record, uint64_t n_namespac
                 return 0;
         }
 
-        uts_table_done(&kernel->uts);
+        while ((ns = LIST_FIRST(&kernel->namespaces.namespaces[NAMESPACE_UTS])))
+                namespace_remove(&kernel->namespaces, ns);
         kernel->first_uts = NULL;
         for (uint64_t i = 0; i < n_namespaces; i++) {
                 r = uts_namespace_record(&copy, record);
                 if (r < 0)
                         return r;
-                r = uts_table_add(&kernel->uts, copy.inode, &copy, &ns);
+                r = uts_namespace_add(&kernel->namespaces, copy.inode, &copy, &ns);
                 if (r < 0)
                         return r == -ENOMEM ? r : -EBADMSG;
-                if (copy.inode == first_inode)
+                if (copy.inode == first_inode) {
                         kernel->first_uts = ns;
+                        ns->n_refs = 1;
+                }
         }
         return kernel->first_uts ? 0 : -EBADMSG;
 }
 
 int kernel_record(Kernel *kernel, Record *record) {
-        uint64_t n_namespaces = kernel->uts.n_namespaces, first_inode = 0;
+        uint64_t n_namespaces = kernel->namespaces.n[NAMESPACE_UTS], first_inode = 0;
         int r;
 
         if (record->mode == RECORD_WRITE)

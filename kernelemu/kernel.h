@@ -11,7 +11,8 @@
 #include "event.h"
 #include "host.h"
 #include "log/kernel-log.h"
-#include "ns/uts.h"
+#include "net/sockets.h"
+#include "ns/namespace.h"
 #include "record.h"
 #include "statistics.h"
 #include "syscall.h"
@@ -34,6 +35,8 @@ typedef struct KernelConfig {
         uint64_t emulated_capabilities; /* bit per CAP_*: held against emulated objects */
         uint32_t features;              /* bit (1 << SyscallFeature): what the profile turns on */
         PtraceScope ptrace_scope;
+        const AddressRules *addresses;  /* copied; NULL: none */
+        bool own_network;               /* the network namespace is the sandbox's */
         uint32_t log_size;
         const char *version_string;     /* of sentryd, for the log */
 } KernelConfig;
@@ -67,12 +70,14 @@ struct Kernel {
 
         bool personalities;               /* a task has asked for a personality that changes uname(2); not
                                            * recorded: personalities are the tasks' own */
-        UTSTable uts;                     /* owned by ns/uts.c; recorded */
-        UTSNamespace *first_uts;          /* in uts, once the sandbox has booted; recorded by its inode */
+        NamespaceTable namespaces;        /* owned by ns/namespace.c; UTS recorded */
+        Namespace *first_uts;             /* in namespaces, held; recorded by its inode, known once it has booted */
         TaskTable tasks;                  /* owned by task/task-table.c; recorded */
         PtraceRules ptrace;               /* owned by task/ptrace-rules.c; not recorded: made of host ids */
         Timekeeper timekeeper;            /* owned by time/timekeeper.c; recorded */
         KernelLog log;                    /* owned by log/kernel-log.c; recorded */
+        Sockets sockets;                  /* owned by net/sockets.c; not recorded: parked calls restart */
+        WaitQueue socket_waiters;         /* calls that the host waits for; not recorded */
         WaitQueue log_readers;            /* SYSLOG_ACTION_READ waits here; not recorded */
 
         EventSource events;               /* owned by event.c */
@@ -101,7 +106,7 @@ uint64_t kernel_uptime_usec(Kernel *kernel);
 bool kernel_capable(const Kernel *kernel, const Call *call, int capability);
 
 /* The UTS namespace of the calling task. 0 or -ESRCH. */
-int kernel_uts_of(Kernel *kernel, const Call *call, UTSNamespace **ret);
+int kernel_uts_of(Kernel *kernel, const Call *call, Namespace **ret);
 
 /* Something was added to the log: readers that wait get it. */
 void kernel_log_changed(Kernel *kernel);
@@ -110,6 +115,11 @@ void kernel_log_changed(Kernel *kernel);
  * error when too many are parked. */
 Verdict kernel_park(Kernel *kernel, const Call *call, WaitQueue *queue);
 void kernel_wake(Kernel *kernel, WaitQueue *queue);
+/* Runs the handler of one parked call again. */
+void kernel_wake_call(Kernel *kernel, uint64_t cookie);
+/* A signal or a stop ends the wait of a parked call, which is forgotten. True: it has done something already, and ret is
+ * its answer. False: nothing, so that it may be run again. */
+bool kernel_interrupt(Kernel *kernel, uint64_t cookie, Verdict *ret);
 /* Forgets a parked call, because its task died or a signal ends its wait. True when it was parked. */
 bool kernel_unpark(Kernel *kernel, uint64_t cookie);
 

@@ -2,15 +2,27 @@
 
 noinst_LIBRARIES += libkernelemu.a
 libkernelemu_a_SOURCES = \
+	kernelemu/abi/socket.h \
 	kernelemu/abi/time.h \
 	kernelemu/abi/types.h \
 	kernelemu/event.c \
 	kernelemu/event.h \
+	kernelemu/host-socket.h \
 	kernelemu/host.h \
 	kernelemu/kernel.c \
 	kernelemu/kernel.h \
 	kernelemu/log/kernel-log.c \
 	kernelemu/log/kernel-log.h \
+	kernelemu/net/address-rules.c \
+	kernelemu/net/address-rules.h \
+	kernelemu/net/socket-message.c \
+	kernelemu/net/socket-message.h \
+	kernelemu/net/sockets.c \
+	kernelemu/net/sockets.h \
+	kernelemu/ns/namespace.c \
+	kernelemu/ns/namespace.h \
+	kernelemu/ns/pid.c \
+	kernelemu/ns/pid.h \
 	kernelemu/ns/uts.c \
 	kernelemu/ns/uts.h \
 	kernelemu/record.c \
@@ -20,23 +32,24 @@ libkernelemu_a_SOURCES = \
 	kernelemu/sys/clock.c \
 	kernelemu/sys/image.c \
 	kernelemu/sys/itimer.c \
+	kernelemu/sys/namespace.c \
 	kernelemu/sys/pid.c \
 	kernelemu/sys/priority.c \
 	kernelemu/sys/process.c \
 	kernelemu/sys/reboot.c \
 	kernelemu/sys/sched.c \
 	kernelemu/sys/signal.c \
+	kernelemu/sys/socket.c \
 	kernelemu/sys/sysinfo.c \
 	kernelemu/sys/syslog.c \
 	kernelemu/sys/timer.c \
+	kernelemu/sys/timespec.h \
 	kernelemu/sys/trace.c \
 	kernelemu/sys/utsname.c \
 	kernelemu/syscall.c \
 	kernelemu/syscall.h \
 	kernelemu/syscalls.def \
 	kernelemu/task/host-task.h \
-	kernelemu/task/pid-namespace.c \
-	kernelemu/task/pid-namespace.h \
 	kernelemu/task/process-group.c \
 	kernelemu/task/process-group.h \
 	kernelemu/task/ptrace-rules.c \

@@ -8,9 +8,11 @@
 #include <linux/prctl.h>
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <time.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #if defined(__x86_64__)
 #  include <asm/prctl.h>
@@ -18,6 +20,11 @@
 #else
 #  define ARCH_SET_FS 0x1002 /* in the row of a call that x86 alone has */
 #  define BITS_WITHOUT_ARCH_PRCTL UINT64_MAX
+#endif
+
+/* <linux/in6.h> and <netinet/in.h> exclude each other. */
+#ifndef IPV6_FLOWLABEL_MGR
+#  define IPV6_FLOWLABEL_MGR 32
 #endif
 
 #include "kernel.h"
@@ -49,6 +56,7 @@ static Verdict refuse(Kernel *kernel, const Call *call) {
 #define W2(a, b) .n_when = 2, .when = { a, b }
 #define W3(a, b, c) .n_when = 3, .when = { a, b, c }
 #define W4(a, b, c, d) .n_when = 4, .when = { a, b, c, d }
+#define W5(a, b, c, d, e) .n_when = 5, .when = { a, b, c, d, e }
 
 #define ROW(n, f, c, ...) [SYSCALL_ID_##n] = { .name = #n, .family = #f, .class = (c), __VA_ARGS__ },
 #define NATIVE(n, f, a, t) ROW(n, f, SYSCALL_NATIVE, a, .note = t)
@@ -106,6 +114,7 @@ const char *syscall_feature_to_string(SyscallFeature feature) {
                 [SYSCALL_FEATURE_PID_HOST] = "pid-host",
                 [SYSCALL_FEATURE_TRACING] = "tracing",
                 [SYSCALL_FEATURE_TIMERS] = "timers",
+                [SYSCALL_FEATURE_NO_NESTING] = "no-nesting",
         };
 
         return feature < _SYSCALL_FEATURE_MAX ? names[feature] : NULL;

@@ -45,11 +45,12 @@ typedef enum SyscallClass {
 typedef enum SyscallFeature {
         SYSCALL_FEATURE_NONE,
         SYSCALL_FEATURE_PATHS,    /* "paths": "mediated" */
-        SYSCALL_FEATURE_SOCKETS,  /* "network": "mediated" */
+        SYSCALL_FEATURE_SOCKETS,  /* "addresses" has rules */
         SYSCALL_FEATURE_IDS,      /* "users": "emulated" */
         SYSCALL_FEATURE_PID_HOST, /* "pid": "host" */
         SYSCALL_FEATURE_TRACING,  /* "ptraceScope" above 0, or "pid": "host" */
         SYSCALL_FEATURE_TIMERS,   /* "timers": "emulated" */
+        SYSCALL_FEATURE_NO_NESTING, /* namespaces are those of the launch, and none are made or joined */
         _SYSCALL_FEATURE_MAX,
 } SyscallFeature;
 
@@ -104,7 +105,7 @@ typedef struct SyscallWhen {
 } SyscallWhen;
 
 #define SYSCALL_ARGS_MAX 6U
-#define SYSCALL_WHEN_MAX 4U
+#define SYSCALL_WHEN_MAX 5U
 
 typedef struct Call Call;
 typedef struct Verdict Verdict;

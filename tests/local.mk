@@ -27,6 +27,7 @@ sys_tests = \
 	tests/sys/sethostname \
 	tests/sys/settime \
 	tests/sys/signals \
+	tests/sys/socket \
 	tests/sys/sysinfo \
 	tests/sys/syslog \
 	tests/sys/time \
@@ -49,12 +50,22 @@ live_tests = \
 	tests/live/signal.sh \
 	tests/live/pause.sh \
 	tests/live/programs.sh \
+	tests/live/addresses.sh \
 	tests/live/init.sh \
+	tests/live/mounts.sh \
+	tests/live/limits.sh \
+	tests/live/users.sh \
+	tests/live/walls.sh \
+	tests/live/services.sh \
+	tests/live/comparison.sh \
+	tests/live/network.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
 	tests/live/tasks.sh \
 	tests/live/timer-list.sh \
 	tests/live/timers.sh \
+	tests/live/lists.sh \
+	tests/live/nesting.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
 	tests/live/stuck.sh \
@@ -76,12 +87,16 @@ lint_tests = \
 	tests/lint/table.sh
 
 
-check_SCRIPTS += $(sys_tests)
+# What the live tests need beside programs of the distribution.
+live_programs = tests/live/address-racer
+
+check_SCRIPTS += $(sys_tests) $(live_programs)
 
 check_PROGRAMS += tests/bus/mock-polkit
 tests_bus_mock_polkit_SOURCES = tests/bus/mock-polkit.c
 tests_bus_mock_polkit_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 tests_bus_mock_polkit_LDADD = $(SYSTEMD_LIBS)
+
 TESTS += $(system_tests) $(live_tests) $(bus_tests) $(sys_tests) $(lint_tests)
 
 EXTRA_DIST += \
@@ -109,8 +124,8 @@ AM_TESTS_ENVIRONMENT = \
 # AM_CPPFLAGS, AM_CFLAGS and AM_LDFLAGS bring the sanitizers and -include config.h, so these programs have a rule of their
 # own: their names above are all that make has to be told.
 sys_headers = tests/lib/tap.h tests/sys/sys.h tests/sys/timer.h tests/sys/uts.h
-EXTRA_DIST += $(sys_tests:=.c) $(sys_headers)
-CLEANFILES += $(sys_tests)
-$(sys_tests): %: %.c $(sys_headers)
+EXTRA_DIST += $(sys_tests:=.c) $(live_programs:=.c) $(sys_headers)
+CLEANFILES += $(sys_tests) $(live_programs)
+$(sys_tests) $(live_programs): %: %.c $(sys_headers)
 	$(AM_V_CC)$(MKDIR_P) $(@D) && $(CC) -D_GNU_SOURCE -I$(top_srcdir)/tests/lib $(CPPFLAGS) \
 		-std=gnu17 $(WARN_CFLAGS) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $<

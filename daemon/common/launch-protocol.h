@@ -41,6 +41,52 @@ enum {
         LAUNCH_LISTENER_IN_CGROUP = 1 << 1, /* the process is in the sandbox's control group */
 };
 
+/* What the host's kernel keeps a program inside by. */
+typedef enum LaunchWall {
+        LAUNCH_WALL_USER_NS,
+        LAUNCH_WALL_MOUNT_NS,
+        LAUNCH_WALL_PID_NS,
+        LAUNCH_WALL_IPC_NS,
+        LAUNCH_WALL_NETWORK_NS,
+        LAUNCH_WALL_UTS_NS,
+        LAUNCH_WALL_TIME_NS,
+        LAUNCH_WALL_CGROUP_NS,
+        LAUNCH_WALL_SECCOMP,
+        LAUNCH_WALL_NO_NEW_PRIVS,
+        LAUNCH_WALL_NO_CAPABILITIES,
+        LAUNCH_WALL_CGROUP,           /* a control group, by which it can be stopped and ended as a whole */
+        LAUNCH_WALL_LIMITS,           /* which has limits */
+        LAUNCH_WALL_LANDLOCK_SIGNALS, /* to processes outside */
+        LAUNCH_WALL_LANDLOCK_SOCKETS, /* abstract UNIX sockets outside */
+        LAUNCH_WALL_LANDLOCK_FILES,   /* writing where the mounts are read-only */
+        LAUNCH_WALL_LANDLOCK_PORTS,   /* TCP */
+        _LAUNCH_WALL_MAX,
+} LaunchWall;
+
+static inline const char *launch_wall_to_string(LaunchWall wall) {
+        static const char *const names[_LAUNCH_WALL_MAX] = {
+                [LAUNCH_WALL_USER_NS] = "user-namespace",
+                [LAUNCH_WALL_MOUNT_NS] = "mount-namespace",
+                [LAUNCH_WALL_PID_NS] = "pid-namespace",
+                [LAUNCH_WALL_IPC_NS] = "ipc-namespace",
+                [LAUNCH_WALL_NETWORK_NS] = "network-namespace",
+                [LAUNCH_WALL_UTS_NS] = "uts-namespace",
+                [LAUNCH_WALL_TIME_NS] = "time-namespace",
+                [LAUNCH_WALL_CGROUP_NS] = "cgroup-namespace",
+                [LAUNCH_WALL_SECCOMP] = "seccomp",
+                [LAUNCH_WALL_NO_NEW_PRIVS] = "no-new-privileges",
+                [LAUNCH_WALL_NO_CAPABILITIES] = "no-capabilities",
+                [LAUNCH_WALL_CGROUP] = "cgroup",
+                [LAUNCH_WALL_LIMITS] = "limits",
+                [LAUNCH_WALL_LANDLOCK_SIGNALS] = "landlock-signals",
+                [LAUNCH_WALL_LANDLOCK_SOCKETS] = "landlock-sockets",
+                [LAUNCH_WALL_LANDLOCK_FILES] = "landlock-files",
+                [LAUNCH_WALL_LANDLOCK_PORTS] = "landlock-ports",
+        };
+
+        return names[wall];
+}
+
 /* The descriptors that come with LISTENER, in this order. */
 typedef enum LaunchFd {
         LAUNCH_FD_LISTENER, /* of the seccomp filter */
@@ -55,7 +101,7 @@ typedef struct LaunchMessage {
         uint32_t version; /* LAUNCH_PROTOCOL_VERSION */
         uint32_t type;    /* LaunchType */
         int32_t value;
-        uint32_t reserved; /* 0 */
+        uint32_t walls;   /* LISTENER: what stands around the program, bit (1 << LaunchWall); else 0 */
 } LaunchMessage;
 
 #define LAUNCH_CGROUP_NUMBER_MAX 64 /* sandboxes of one name below one control group, of several sentryds */

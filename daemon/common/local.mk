@@ -11,8 +11,10 @@ libcommon_a_SOURCES = \
 	daemon/common/launch-protocol.h \
 	daemon/common/log.c \
 	daemon/common/log.h \
+	daemon/common/profile-addresses.c \
 	daemon/common/profile-features.h \
 	daemon/common/profile-internal.h \
+	daemon/common/profile-linux.c \
 	daemon/common/profile-load.c \
 	daemon/common/profile-locate.c \
 	daemon/common/profile-locate.h \

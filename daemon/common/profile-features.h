@@ -17,7 +17,11 @@ static inline uint32_t profile_features(const Profile *profile) {
                 features |= 1U << SYSCALL_FEATURE_PID_HOST;
         if (profile->pid_host || profile->ptrace_scope > 0)
                 features |= 1U << SYSCALL_FEATURE_TRACING;
+        if (profile->addresses.n > 0)
+                features |= 1U << SYSCALL_FEATURE_SOCKETS;
         if (profile->timers_emulated)
                 features |= 1U << SYSCALL_FEATURE_TIMERS;
+        if (profile->nested_namespaces == 0)
+                features |= 1U << SYSCALL_FEATURE_NO_NESTING;
         return features;
 }

@@ -16,7 +16,10 @@
 #define PROFILE_LOG_SIZE_DEFAULT 65536U
 #define PROFILE_PTRACE_SCOPE_DEFAULT 1U
 #define PROFILE_PTRACE_SCOPE_MAX 3U
+#define PROFILE_NESTED_MAX 63U /* with the sandbox's own as many as sentry-kernel lists */
 #define PROFILE_DESCRIPTION_MAX 256U
+#define PROFILE_LAYERS_MAX 64U
+#define PROFILE_PATHS_MAX 256U
 
 /* Where a document, or one of those that it was merged of, comes from. */
 typedef struct ProfileSource {
@@ -75,7 +78,8 @@ struct Schema {
 
 #define SCHEMA(keys) { (keys), ELEMENTSOF(keys) }
 
-extern const Schema profile_schema, profile_mount_schema;
+extern const Schema profile_resources_schema; /* profile-linux.c */
+extern const Schema profile_schema, profile_mount_schema, profile_address_schema;
 
 /* profile.c */
 int profile_problem_add(ProfileProblems *problems, const char *file, unsigned line, const KeyPath *path,
@@ -123,7 +127,7 @@ typedef struct Nearest {
 void nearest_consider(Nearest *nearest, const char *seen, const char *candidate);
 const char *nearest_word(const Nearest *nearest, const char *seen);
 
-/* profile-values.c and profile-mounts.c: the readers of single values */
+/* profile-values.c, profile-addresses.c and profile-mounts.c: the readers of single values */
 void read_boolean(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_domain(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_path(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
@@ -141,10 +145,20 @@ void read_cpus(ProfileReader *, const KeyPath *, const SchemaKey *, json_object 
 void read_pid(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_ptrace_scope(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_timers(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_nested_namespaces(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_landlock(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_users(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_capability_sets(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_freezer(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_network(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_log_size(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_masked_paths(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_limits(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+void read_addresses(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
 void read_mounts(ProfileReader *, const KeyPath *, const SchemaKey *, json_object *, void *);
+
+void profile_check_resources(ProfileReader *reader);
+void profile_mount_done(ProfileMount *mount);
 
 /* Reads "a word of a list". The index of the word, or -1 after a complaint. */
 int read_word(ProfileReader *reader, const KeyPath *path, const char *const *words, size_t n_words,

@@ -14,6 +14,8 @@ static const char *const mount_types[] = {
         [PROFILE_MOUNT_DEV] = "dev",
         [PROFILE_MOUNT_DEVPTS] = "devpts",
         [PROFILE_MOUNT_MQUEUE] = "mqueue",
+        [PROFILE_MOUNT_SYSFS] = "sysfs",
+        [PROFILE_MOUNT_OVERLAY] = "overlay",
 };
 
 #define TYPE_BIT(type) (1U << (type))
@@ -27,6 +29,7 @@ typedef enum MountPair {
         PAIR_EXEC,
         PAIR_RECURSIVE,
         PAIR_DATA, /* of the file system: no pair, but at most one of each name */
+        PAIR_LAYER, /* directories of an overlay: the same */
         _PAIR_MAX,
 } MountPair;
 
@@ -91,6 +94,15 @@ static bool check_size(const char *value) {
         return check_count(value);
 }
 
+static bool check_hidepid(const char *value) {
+        static const char *const words[] = { "0", "1", "2", "4", "off", "noaccess", "invisible", "ptraceable" };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (streq(words[i], value))
+                        return true;
+        return false;
+}
+
 static const MountOption mount_options[] = {
         { .name = "ro", .types = TYPES_ALL, .pair = PAIR_WRITE, .value = true },
         { .name = "rw", .types = TYPES_ALL, .pair = PAIR_WRITE, .value = false },
@@ -102,10 +114,15 @@ static const MountOption mount_options[] = {
         { .name = "rbind", .types = TYPE_BIT(PROFILE_MOUNT_BIND), .pair = PAIR_RECURSIVE, .value = true },
         { .name = "mode=", .types = TYPE_BIT(PROFILE_MOUNT_TMPFS), .pair = PAIR_DATA, .check = check_mode,
           .values = "an octal number up to 7777" },
-        { .name = "size=", .types = TYPE_BIT(PROFILE_MOUNT_TMPFS), .pair = PAIR_DATA, .check = check_size,
+        { .name = "size=", .types = TYPE_BIT(PROFILE_MOUNT_TMPFS) | TYPE_BIT(PROFILE_MOUNT_OVERLAY), .pair = PAIR_DATA, .check = check_size,
           .values = "a number of bytes, with k, m or g behind it, or 1% to 100% of the memory" },
-        { .name = "nr_inodes=", .types = TYPE_BIT(PROFILE_MOUNT_TMPFS), .pair = PAIR_DATA, .check = check_count,
-          .values = "a number of files, with k, m or g behind it" },
+        { .name = "nr_inodes=", .types = TYPE_BIT(PROFILE_MOUNT_TMPFS) | TYPE_BIT(PROFILE_MOUNT_OVERLAY),
+          .pair = PAIR_DATA, .check = check_count, .values = "a number of files, with k, m or g behind it" },
+        { .name = "hidepid=", .types = TYPE_BIT(PROFILE_MOUNT_PROC), .pair = PAIR_DATA, .check = check_hidepid,
+          .values = "off, noaccess, invisible or ptraceable" },
+        { .name = "lowerdir=", .types = TYPE_BIT(PROFILE_MOUNT_OVERLAY), .pair = PAIR_LAYER },
+        { .name = "upperdir=", .types = TYPE_BIT(PROFILE_MOUNT_OVERLAY), .pair = PAIR_LAYER },
+        { .name = "workdir=", .types = TYPE_BIT(PROFILE_MOUNT_OVERLAY), .pair = PAIR_LAYER },
         { .name = "suid",
           .refused = "not allowed: no program in a sandbox gains privileges by set-user-ID bits (noNewPrivileges), so "
                      "that every mount is nosuid; remove it" },
@@ -122,10 +139,18 @@ typedef struct MountTarget {
         const SchemaKey *source_key;
 } MountTarget;
 
+void profile_mount_done(ProfileMount *mount) {
+        free(mount->destination);
+        free(mount->source);
+        free(mount->data);
+        strv_free(mount->lower);
+        free(mount->upper);
+        free(mount->work);
+        *mount = (ProfileMount) {};
+}
+
 static void mount_target_done(MountTarget *target) {
-        free(target->mount.destination);
-        free(target->mount.source);
-        free(target->mount.data);
+        profile_mount_done(&target->mount);
 }
 
 static void read_mount_destination(ProfileReader *reader, const KeyPath *path, const SchemaKey *key,
@@ -166,7 +191,7 @@ static const SchemaKey mount_keys[] = {
         { .name = "destination", .types = SCHEMA_STRING, .allowed = "an absolute path without \"..\"",
           .read = read_mount_destination, .offset = offsetof(ProfileMount, destination), .required = true },
         { .name = "type", .types = SCHEMA_STRING, .read = read_mount_type, .required = true,
-          .allowed = "\"bind\", \"tmpfs\", \"proc\", \"dev\", \"devpts\" or \"mqueue\"" },
+          .allowed = "\"bind\", \"tmpfs\", \"proc\", \"dev\", \"devpts\", \"mqueue\", \"sysfs\" or \"overlay\"" },
         { .name = "source", .types = SCHEMA_STRING, .allowed = "an absolute path without \"..\"",
           .read = read_mount_source, .offset = offsetof(ProfileMount, source) },
         { .name = "options", .types = SCHEMA_ARRAY, .allowed = "an array of strings",
@@ -228,6 +253,39 @@ static void complain_option(ProfileReader *reader, const KeyPath *path, json_obj
         }
 }
 
+/* Directories of an overlay, as they stand behind the "=". */
+static void read_layer(ProfileReader *reader, const KeyPath *path, json_object *value, const char *text,
+                       ProfileMount *mount) {
+        static const char allowed[] = "an absolute path without \"..\" behind the \"=\"";
+        const char *lower = startswith(text, "lowerdir=");
+        _cleanup_free_ char *one = NULL, *copy = strdup(lower ?: strchr(text, '=') + 1);
+        char *rest = copy, *layer;
+        int r;
+
+        if (!profile_reader_good(reader, copy ? 0 : -ENOMEM))
+                return;
+        while ((layer = lower ? strsep(&rest, ":") : rest)) {
+                if (mount->lower && strv_length(mount->lower) >= PROFILE_LAYERS_MAX) {
+                        profile_complain(reader, path, "more than %u directories", PROFILE_LAYERS_MAX);
+                        return;
+                }
+                r = path_normalize(layer, &one);
+                if (r == -EINVAL || r == -EXDEV || r == -ENAMETOOLONG) {
+                        profile_complain_value(reader, path, lower ? "absolute paths without \"..\", a colon between them"
+                                                                   : allowed, value, NULL);
+                        return;
+                }
+                if (!profile_reader_good(reader, r))
+                        return;
+                if (!lower) {
+                        *(startswith(text, "upperdir=") ? &mount->upper : &mount->work) = TAKE_PTR(one);
+                        return;
+                }
+                if (!profile_reader_good(reader, strv_consume(&mount->lower, TAKE_PTR(one))))
+                        return;
+        }
+}
+
 /* One option: checked, and put where it belongs. seen: what the mount has of each pair already. */
 static void read_option(ProfileReader *reader, const KeyPath *path, json_object *value, MountTarget *target,
                         const MountOption **seen) {
@@ -245,13 +303,15 @@ static void read_option(ProfileReader *reader, const KeyPath *path, json_object 
                 return;
         }
 
-        if (option->pair == PAIR_DATA) {
+        if (option->pair == PAIR_DATA || option->pair == PAIR_LAYER) {
                 size_t i = (size_t) (option - mount_options);
 
-                if (!option->check(text + strlen(option->name)))
+                if (option->check && !option->check(text + strlen(option->name)))
                         profile_complain_value(reader, path, option->values, value, NULL);
                 else if (seen[_PAIR_MAX + i])
                         profile_complain_value(reader, path, "each option once", value, NULL);
+                else if (option->pair == PAIR_LAYER)
+                        read_layer(reader, path, value, text, mount);
                 else
                         profile_reader_good(reader,
                                             string_appendf(&mount->data, "%s%s", mount->data ? "," : "", text));
@@ -308,15 +368,35 @@ static void read_source(ProfileReader *reader, const KeyPath *mount_path, MountT
                 profile_complain_value(reader, &path, "at most 4095 bytes", target->source, NULL);
 }
 
+/* What an overlay needs to be one. Where an option was wrong there are complaints enough. */
+static void check_overlay(ProfileReader *reader, const KeyPath *mount_path, const ProfileMount *mount) {
+        KeyPath path = { .up = mount_path, .key = "options" };
+
+        if (!mount->lower)
+                profile_complain(reader, &path, "a mount of type \"overlay\" needs an option \"lowerdir=/…\": what is to "
+                                 "be seen below what is written");
+        else if (!mount->upper != !mount->work)
+                profile_complain(reader, &path, "\"%s=\" needs \"%s=\", an empty directory of the same file system; "
+                                 "without both, what is written goes with the sandbox",
+                                 mount->upper ? "upperdir" : "workdir", mount->upper ? "workdir" : "upperdir");
+        else if (mount->upper && mount->data)
+                profile_complain(reader, &path, "\"size=\" and \"nr_inodes=\" are for an overlay without \"upperdir=\"");
+}
+
 static void read_mount(ProfileReader *reader, const KeyPath *path, json_object *value) {
         _cleanup_(mount_target_done) MountTarget target = {
                 .mount = { .nosuid = true, .nodev = true },
         };
         Profile *profile = reader->profile;
+        bool was_bad = reader->bad;
 
+        reader->bad = false;
         schema_read_object(reader, path, &profile_mount_schema, value, &target);
         read_source(reader, path, &target);
         read_options(reader, path, &target);
+        if (!reader->bad && target.mount.type == PROFILE_MOUNT_OVERLAY)
+                check_overlay(reader, path, &target.mount);
+        reader->bad = reader->bad || was_bad;
         if (!target.mount.destination)
                 return;
 

@@ -12,7 +12,8 @@
 #endif
 
 #define NAMESPACES_DEFAULT                                                                                     \
-        (CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWTIME)
+        (CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWTIME |     \
+         CLONE_NEWCGROUP)
 
 #define ALLOWED_OBJECT "an object"
 #define ALLOWED_PATH "an absolute path without \"..\""
@@ -32,8 +33,8 @@ static const SchemaKey process_keys[] = {
         { .name = "cwd", .types = SCHEMA_STRING, .allowed = ALLOWED_PATH,
           .read = read_path, .offset = offsetof(Profile, cwd) },
         { .name = "env", .types = SCHEMA_ARRAY, .allowed = "an array of strings \"NAME=VALUE\"", .read = read_env },
-        { .name = "capabilities", .types = SCHEMA_ARRAY, .allowed = ALLOWED_CAPABILITIES,
-          .read = read_capabilities, .offset = offsetof(Profile, capabilities) },
+        { .name = "capabilities", .types = SCHEMA_ARRAY | SCHEMA_OBJECT, .read = read_capability_sets,
+          .allowed = ALLOWED_CAPABILITIES ", or an object of such arrays (\"permitted\": […], …)" },
         { .name = "rlimits", .types = SCHEMA_ARRAY, .read = read_rlimits,
           .allowed = "an array of objects { \"type\": \"RLIMIT_…\", \"soft\": …, \"hard\": … }" },
         { .name = "noNewPrivileges", .types = SCHEMA_BOOLEAN, .allowed = "true", .read = read_no_new_privileges },
@@ -43,6 +44,11 @@ static const Schema process_schema = SCHEMA(process_keys);
 static const SchemaKey linux_keys[] = {
         { .name = "namespaces", .types = SCHEMA_ARRAY, .read = read_namespaces,
           .allowed = "an array of objects { \"type\": \"…\" }" },
+        { .name = "maskedPaths", .types = SCHEMA_ARRAY, .allowed = "an array of absolute paths",
+          .read = read_masked_paths, .offset = offsetof(Profile, masked_paths) },
+        { .name = "readonlyPaths", .types = SCHEMA_ARRAY, .allowed = "an array of absolute paths",
+          .read = read_masked_paths, .offset = offsetof(Profile, readonly_paths) },
+        { .name = "resources", .types = SCHEMA_OBJECT, .allowed = ALLOWED_OBJECT, .members = &profile_resources_schema },
 };
 static const Schema linux_schema = SCHEMA(linux_keys);
 
@@ -59,6 +65,11 @@ static const SchemaKey sentry_keys[] = {
         { .name = "pid", .types = SCHEMA_STRING, .allowed = "\"private\" or \"host\"", .read = read_pid },
         { .name = "freezer", .types = SCHEMA_STRING, .allowed = "\"auto\", \"cgroup\" or \"ptrace\"",
           .read = read_freezer },
+        { .name = "users", .types = SCHEMA_STRING, .allowed = "\"single\" or \"range\"", .read = read_users },
+        { .name = "landlock", .types = SCHEMA_STRING, .allowed = "\"auto\", \"off\" or \"full\"",
+          .read = read_landlock },
+        { .name = "limits", .types = SCHEMA_STRING, .allowed = "\"required\" or \"best-effort\"",
+          .read = read_limits },
         { .name = "init", .types = SCHEMA_BOOLEAN, .allowed = "true or false",
           .read = read_boolean, .offset = offsetof(Profile, init) },
         { .name = "ptraceScope", .types = SCHEMA_INTEGER, .allowed = "a number from 0 to 3",
@@ -66,8 +77,12 @@ static const SchemaKey sentry_keys[] = {
         { .name = "timers", .types = SCHEMA_STRING, .allowed = "\"emulated\" or \"native\"", .read = read_timers },
         { .name = "pauseTimers", .types = SCHEMA_BOOLEAN, .allowed = "true or false",
           .read = read_boolean, .offset = offsetof(Profile, pause_timers) },
-        { .name = "network", .types = SCHEMA_STRING, .allowed = "\"none\", \"private\" or \"host\"",
-          .read = read_network },
+        { .name = "nestedNamespaces", .types = SCHEMA_INTEGER, .allowed = "a number from 0 to 63",
+          .read = read_nested_namespaces },
+        { .name = "network", .types = SCHEMA_STRING | SCHEMA_OBJECT, .read = read_network,
+          .allowed = "\"none\", \"private\" or \"host\", or an object { \"mode\": …, \"uplink\": … }" },
+        { .name = "addresses", .types = SCHEMA_ARRAY, .read = read_addresses, .members = &profile_address_schema,
+          .allowed = "an array of objects { \"action\": \"allow\", … }" },
         { .name = "emulatedCapabilities", .types = SCHEMA_ARRAY, .allowed = ALLOWED_CAPABILITIES,
           .read = read_capabilities, .offset = offsetof(Profile, emulated_capabilities) },
         { .name = "logSize", .types = SCHEMA_INTEGER, .allowed = "a number of bytes from 4096 to 16777216",
@@ -199,6 +214,8 @@ static int profile_new(Profile **ret) {
  * means "host"; and what contradicts itself is refused rather than guessed. */
 static void check_namespaces(ProfileReader *reader) {
         static const KeyPath linux_path = { .key = "linux" }, path = { .up = &linux_path, .key = "namespaces" };
+        static const KeyPath sentry_path = { .key = "sentry" },
+                             nested_path = { .up = &sentry_path, .key = "nestedNamespaces" };
         Profile *profile = reader->profile;
 
         if ((profile->namespaces & CLONE_NEWPID) == 0) {
@@ -210,6 +227,11 @@ static void check_namespaces(ProfileReader *reader) {
         }
         if (profile->pid_host)
                 profile->namespaces &= ~CLONE_NEWPID;
+        /* Who belongs to the sandbox is then told by its user namespace, which a nested one is not. */
+        if (profile->pid_host && profile->nested_namespaces > 0)
+                profile_complain(reader, &nested_path,
+                                 "namespaces cannot nest with the host's process ids: set it to 0, or sentry.pid to "
+                                 "\"private\"");
 
         if ((profile->namespaces & CLONE_NEWNET) == 0) {
                 if (reader->has_network && profile->network != PROFILE_NETWORK_HOST)
@@ -221,6 +243,14 @@ static void check_namespaces(ProfileReader *reader) {
         }
         if (profile->network == PROFILE_NETWORK_HOST)
                 profile->namespaces &= ~CLONE_NEWNET;
+}
+
+static void check_uplink(ProfileReader *reader) {
+        static const KeyPath sentry_path = { .key = "sentry" }, network = { .up = &sentry_path, .key = "network" },
+                             path = { .up = &network, .key = "uplink" };
+
+        if (reader->profile->pasta && reader->profile->network != PROFILE_NETWORK_PRIVATE)
+                profile_complain(reader, &path, "\"pasta\" is a way out of a private network: set \"mode\" to \"private\"");
 }
 
 static int set_default(char **text, const char *value) {
@@ -248,8 +278,11 @@ int profile_document_read(json_object *document, ProfileDocument kind, const Pro
         schema_read_object(&reader, NULL, &profile_schema, document, profile);
 
         /* What is a part only may get the rest from another one. */
-        if (kind == PROFILE_DOCUMENT_RESOLVED || (kind == PROFILE_DOCUMENT_FILE && !reader.has_extends))
+        if (kind == PROFILE_DOCUMENT_RESOLVED || (kind == PROFILE_DOCUMENT_FILE && !reader.has_extends)) {
                 check_namespaces(&reader);
+                profile_check_resources(&reader);
+                check_uplink(&reader);
+        }
 
         if (reader.error < 0)
                 return reader.error;

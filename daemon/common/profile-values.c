@@ -280,6 +280,35 @@ void read_capabilities(ProfileReader *reader, const KeyPath *path, const SchemaK
         }
 }
 
+/* OCI's five sets. There is no way from one to another (no_new_privs), so that what counts is what is permitted in the end. */
+static const SchemaKey capability_set_keys[] = {
+        { .name = "bounding", .types = SCHEMA_ARRAY, .allowed = "an array of capability names", .read = read_capabilities,
+          .offset = 0 * sizeof(uint64_t) },
+        { .name = "effective", .types = SCHEMA_ARRAY, .allowed = "an array of capability names", .read = read_capabilities,
+          .offset = 1 * sizeof(uint64_t) },
+        { .name = "inheritable", .types = SCHEMA_ARRAY, .allowed = "an array of capability names", .read = read_capabilities,
+          .offset = 2 * sizeof(uint64_t) },
+        { .name = "permitted", .types = SCHEMA_ARRAY, .allowed = "an array of capability names", .read = read_capabilities,
+          .offset = 3 * sizeof(uint64_t) },
+        { .name = "ambient", .types = SCHEMA_ARRAY, .allowed = "an array of capability names", .read = read_capabilities,
+          .offset = 4 * sizeof(uint64_t) },
+};
+static const Schema capability_sets_schema = SCHEMA(capability_set_keys);
+
+void read_capability_sets(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                          void *target) {
+        SchemaKey one = *key;
+        uint64_t sets[ELEMENTSOF(capability_set_keys)] = {};
+
+        one.offset = offsetof(Profile, capabilities);
+        if (json_object_is_type(value, json_type_array)) {
+                read_capabilities(reader, path, &one, value, target);
+                return;
+        }
+        schema_read_object(reader, path, &capability_sets_schema, value, sets);
+        reader->profile->capabilities = sets[1] | sets[3] | sets[4];
+}
+
 static const char *const rlimit_names[] = {
         [RLIMIT_CPU] = "RLIMIT_CPU",
         [RLIMIT_FSIZE] = "RLIMIT_FSIZE",
@@ -424,7 +453,7 @@ static const struct {
 } namespace_types[] = {
         { "user", CLONE_NEWUSER },   { "mount", CLONE_NEWNS }, { "pid", CLONE_NEWPID },
         { "ipc", CLONE_NEWIPC },     { "network", CLONE_NEWNET }, { "uts", CLONE_NEWUTS },
-        { "time", CLONE_NEWTIME },
+        { "time", CLONE_NEWTIME },   { "cgroup", CLONE_NEWCGROUP },
 };
 
 static void read_namespace_type(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
@@ -577,6 +606,36 @@ void read_timers(ProfileReader *reader, const KeyPath *path, const SchemaKey *ke
                 reader->profile->timers_emulated = i == 0;
 }
 
+void read_nested_namespaces(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                            void *target) {
+        read_integer(reader, path, key, value, 0, PROFILE_NESTED_MAX, &reader->profile->nested_namespaces);
+}
+
+void read_users(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                void *target) {
+        static const char *const words[_PROFILE_USERS_MAX] = {
+                [PROFILE_USERS_SINGLE] = "single",
+                [PROFILE_USERS_RANGE] = "range",
+        };
+
+        int i = read_word(reader, path, words, ELEMENTSOF(words), value);
+        if (i >= 0)
+                reader->profile->users = (ProfileUsers) i;
+}
+
+void read_landlock(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                   void *target) {
+        static const char *const words[_PROFILE_LANDLOCK_MAX] = {
+                [PROFILE_LANDLOCK_AUTO] = "auto",
+                [PROFILE_LANDLOCK_OFF] = "off",
+                [PROFILE_LANDLOCK_FULL] = "full",
+        };
+
+        int i = read_word(reader, path, words, ELEMENTSOF(words), value);
+        if (i >= 0)
+                reader->profile->landlock = (ProfileLandlock) i;
+}
+
 void read_freezer(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
                   void *target) {
         static const char *const words[_PROFILE_FREEZER_MAX] = {
@@ -590,8 +649,8 @@ void read_freezer(ProfileReader *reader, const KeyPath *path, const SchemaKey *k
                 reader->profile->freezer = (ProfileFreezer) i;
 }
 
-void read_network(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
-                  void *target) {
+static void read_network_mode(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                              void *target) {
         static const char *const words[] = {
                 [PROFILE_NETWORK_NONE] = "none",
                 [PROFILE_NETWORK_PRIVATE] = "private",
@@ -602,6 +661,28 @@ void read_network(ProfileReader *reader, const KeyPath *path, const SchemaKey *k
         reader->has_network = i >= 0;
         if (i >= 0)
                 reader->profile->network = (ProfileNetwork) i;
+}
+
+static void read_uplink(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                        void *target) {
+        static const char *const words[] = { "none", "pasta" };
+
+        reader->profile->pasta = read_word(reader, path, words, ELEMENTSOF(words), value) == 1;
+}
+
+static const SchemaKey network_keys[] = {
+        { .name = "mode", .types = SCHEMA_STRING, .allowed = "\"none\", \"private\" or \"host\"",
+          .read = read_network_mode, .required = true },
+        { .name = "uplink", .types = SCHEMA_STRING, .allowed = "\"none\" or \"pasta\"", .read = read_uplink },
+};
+static const Schema network_schema = SCHEMA(network_keys);
+
+void read_network(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,
+                  void *target) {
+        if (json_object_is_type(value, json_type_object))
+                schema_read_object(reader, path, &network_schema, value, target);
+        else
+                read_network_mode(reader, path, key, value, target);
 }
 
 void read_log_size(ProfileReader *reader, const KeyPath *path, const SchemaKey *key, json_object *value,

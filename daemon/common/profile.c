@@ -27,11 +27,8 @@
 #define PROFILE_LIST_MAX 1024U /* how many profiles a listing tells of */
 
 static ProfileMount *profile_mounts_free(ProfileMount *mounts, size_t n) {
-        for (size_t i = 0; mounts && i < n; i++) {
-                free(mounts[i].destination);
-                free(mounts[i].source);
-                free(mounts[i].data);
-        }
+        for (size_t i = 0; mounts && i < n; i++)
+                profile_mount_done(mounts + i);
         free(mounts);
         return NULL;
 }
@@ -48,9 +45,14 @@ Profile *profile_free(Profile *profile) {
         strv_free(profile->unsetenv);
         free(profile->rlimits);
         profile_mounts_free(profile->mounts, profile->n_mounts);
+        strv_free(profile->masked_paths);
+        strv_free(profile->readonly_paths);
+        for (size_t i = 0; i < profile->resources.n_hugepages; i++)
+                free(profile->resources.hugepages[i].page_size);
         free(profile->kernel_release);
         free(profile->kernel_version);
         free(profile->cpus);
+        address_rules_done(&profile->addresses);
         free(profile->description);
         free(profile);
         return NULL;

@@ -11,10 +11,14 @@
 
 #include <json-c/json.h>
 
+#include "net/address-rules.h"
+
 #define PROFILE_TEXT_MAX (256U * 1024U) /* bytes of one profile file or document */
 #define PROFILE_EXTENDS_MAX 8U          /* how long a chain of "extends" may be */
 #define PROFILE_MOUNTS_MAX 256U
 #define PROFILE_ENV_MAX 4096U
+#define PROFILE_HUGEPAGES_MAX 8U
+#define PROFILE_THROTTLES_MAX 64U
 
 typedef enum ProfileMountType {
         PROFILE_MOUNT_BIND,
@@ -23,6 +27,8 @@ typedef enum ProfileMountType {
         PROFILE_MOUNT_DEV,    /* a tmpfs with the harmless devices, fd, std*, pts, shm, ptmx */
         PROFILE_MOUNT_DEVPTS,
         PROFILE_MOUNT_MQUEUE,
+        PROFILE_MOUNT_SYSFS,   /* that of the sandbox's network namespace, or the host's; always read-only */
+        PROFILE_MOUNT_OVERLAY,
         _PROFILE_MOUNT_TYPE_MAX,
 } ProfileMountType;
 
@@ -31,7 +37,9 @@ typedef struct ProfileMount {
         char *destination; /* absolute, normalized */
         char *source;      /* BIND: absolute, normalized */
         bool read_only, nosuid, nodev, noexec, recursive; /* nosuid and nodev are always true in effect */
-        char *data;        /* options for the file system (mode=, size=, nr_inodes=), comma-separated, or NULL */
+        char *data;        /* options for the file system (mode=, size=, hidepid=), comma-separated, or NULL */
+        char **lower;      /* OVERLAY: absolute, normalized, the topmost first; at least one */
+        char *upper, *work; /* OVERLAY: absolute, normalized; both NULL: what is written goes with the sandbox */
 } ProfileMount;
 
 typedef struct ProfileRlimit {
@@ -46,12 +54,60 @@ typedef enum ProfileNetwork {
         _PROFILE_NETWORK_MAX,
 } ProfileNetwork;
 
+typedef enum ProfileUsers {
+        PROFILE_USERS_SINGLE, /* the caller alone, who is inside who he is outside */
+        PROFILE_USERS_RANGE,  /* the caller as 0, and his subordinate ids (subuid(5)) from 1 on */
+        _PROFILE_USERS_MAX,
+} ProfileUsers;
+
+typedef enum ProfileLandlock {
+        PROFILE_LANDLOCK_AUTO, /* for what no namespace keeps apart */
+        PROFILE_LANDLOCK_OFF,
+        PROFILE_LANDLOCK_FULL, /* also for what is read-only, and the ports of a sandbox without network */
+        _PROFILE_LANDLOCK_MAX,
+} ProfileLandlock;
+
 typedef enum ProfileFreezer {
         PROFILE_FREEZER_AUTO,   /* the control group if there is one to be had, else ptrace */
         PROFILE_FREEZER_CGROUP,
         PROFILE_FREEZER_PTRACE,
         _PROFILE_FREEZER_MAX,
 } ProfileFreezer;
+
+typedef enum ProfileLimits {
+        PROFILE_LIMITS_REQUIRED,    /* no sandbox without what linux.resources asks for */
+        PROFILE_LIMITS_BEST_EFFORT, /* a warning in place of what cannot be had */
+        _PROFILE_LIMITS_MAX,
+} ProfileLimits;
+
+typedef struct ProfileHugepages {
+        char *page_size; /* "2MB": letters and digits */
+        int64_t limit;   /* bytes; -1: none */
+} ProfileHugepages;
+
+typedef enum ProfileThrottleKind {
+        PROFILE_THROTTLE_RBPS,
+        PROFILE_THROTTLE_WBPS,
+        PROFILE_THROTTLE_RIOPS,
+        PROFILE_THROTTLE_WIOPS,
+        _PROFILE_THROTTLE_KIND_MAX,
+} ProfileThrottleKind;
+
+typedef struct ProfileThrottle {
+        ProfileThrottleKind kind;
+        int64_t major, minor, rate; /* rate: bytes or operations per second */
+} ProfileThrottle;
+
+/* linux.resources. Numbers: 0 is not set, -1 no limit (which lifts none of a group above). */
+typedef struct ProfileResources {
+        int64_t memory, memory_and_swap, memory_low, pids; /* memory: bytes */
+        int64_t cpu_quota, cpu_period, cpu_shares;         /* microseconds; shares as in cgroups version 1 */
+        int64_t io_weight;
+        ProfileHugepages hugepages[PROFILE_HUGEPAGES_MAX];
+        size_t n_hugepages;
+        ProfileThrottle throttles[PROFILE_THROTTLES_MAX];
+        size_t n_throttles;
+} ProfileResources;
 
 /* A profile, resolved (extends and overrides applied) and checked. All fields immutable after parsing. */
 typedef struct Profile {
@@ -68,14 +124,24 @@ typedef struct Profile {
         size_t n_rlimits;
         ProfileMount *mounts; /* in order */
         size_t n_mounts;
+        char **masked_paths; /* absolute, normalized; nothing of them is to be seen. NULL: what a mount of type "proc" has
+                              * by default, and profile_masked_by_default */
+        char **readonly_paths; /* absolute, normalized; or NULL */
         int namespaces; /* CLONE_NEW* the sandbox gets of its own, after "pid" and "network" are applied */
         bool pid_host;
         bool init; /* sentry-init is the first process, not the program */
         unsigned ptrace_scope; /* 0-3, as in Yama */
+        unsigned nested_namespaces; /* of each type, that programs inside may make: 0 to PROFILE_NESTED_MAX */
         ProfileNetwork network;
+        bool pasta; /* with a private network: pasta(1) is its way out */
+        ProfileUsers users;
+        ProfileLandlock landlock;
+        AddressRules addresses; /* abstract_is_shared is for who uses them to say */
         ProfileFreezer freezer;
         bool timers_emulated;
         bool pause_timers;     /* while the sandbox is paused nothing expires */
+        ProfileResources resources;
+        ProfileLimits limits;
         char *kernel_release, *kernel_version; /* or NULL: the host's */
         char *cpus; /* list as in cpuset(7) ("0-3,5"), or NULL */
         unsigned n_cpus; /* > 0: the first so many of the allowed ones; cpus is NULL then */
@@ -85,6 +151,9 @@ typedef struct Profile {
 
 Profile *profile_free(Profile *profile);
 static inline void profile_freep(Profile **profile) { profile_free(*profile); }
+
+/* What of the host is hidden where linux.maskedPaths says nothing: below each mount of type "proc", and anywhere. */
+extern const char *const profile_masked_in_proc[], *const profile_masked_by_default[]; /* NULL-terminated */
 
 /* "RLIMIT_NOFILE" and the like for 0, 1, …; NULL at the end. */
 const char *profile_rlimit_name(unsigned resource);

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include <seccomp.h>
 #include <sys/capability.h>
@@ -18,7 +20,7 @@ static const char *const allowed[] = {
         /* memory and the process itself */
         "brk", "madvise", "mmap", "mprotect", "mremap", "munmap", "exit", "exit_group", "futex", "getrandom",
         "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "alarm",
-        "getpid", "gettid", "getuid", "geteuid", "getgid", "getegid", "getrusage", "prlimit64", "getrlimit",
+        "getpid", "getppid", "gettid", "getuid", "geteuid", "getgid", "getegid", "getrusage", "prlimit64", "getrlimit",
         "uname", "sysinfo", "clock_gettime", "clock_getres", "gettimeofday", "time",
         "clone", "set_robust_list", "rseq",
         /* the event loop and the bus */
@@ -29,13 +31,14 @@ static const char *const allowed[] = {
         "getpeername", "shutdown", "memfd_create", "ftruncate",
         /* /proc of the sandbox */
         "openat", "open", "stat", "lstat", "fstat", "newfstatat", "statx", "fstatfs", "getdents64", "readlink",
-        "readlinkat", "access", "faccessat", "faccessat2",
+        "readlinkat", "access", "faccessat", "faccessat2", "getxattr", "openat2",
         /* the control group of a sandbox whose launcher died */
         "unlinkat",
         /* the sandbox */
         "ioctl", "process_vm_readv", "process_vm_writev", "ptrace", "wait4", "waitid", "kill", "tgkill",
-        "pidfd_open", "pidfd_send_signal", "kcmp", "sched_getaffinity", "sched_setaffinity",
+        "pidfd_open", "pidfd_send_signal", "setns", "kcmp", "sched_getaffinity", "sched_setaffinity",
         /* on behalf of its tasks */
+        "bind", "connect", "listen", "openat2", "chdir", "fchdir", "umask",
         "pidfd_getfd", "rt_tgsigqueueinfo", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
         "sched_getscheduler", "sched_setscheduler", "sched_getparam", "sched_setparam", "sched_getattr", "sched_setattr",
         "sched_rr_get_interval",
@@ -61,6 +64,11 @@ static int install_filter(void) {
                 if (r < 0)
                         goto finish;
         }
+        /* Of sockets, those that sock_diag(7) is asked by. */
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+                             SCMP_A2(SCMP_CMP_EQ, NETLINK_SOCK_DIAG, 0));
+        if (r < 0)
+                goto finish;
         /* Libc starts threads with it unless the kernel does not know it. */
         r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
         if (r < 0)

@@ -13,6 +13,8 @@
 #include <time.h>
 
 #include "host-behalf.h"
+#include "host-namespaces.h"
+#include "host-sockets.h"
 #include "host-tasks.h"
 #include "launch-protocol.h"
 #include "log.h"
@@ -119,9 +121,10 @@ bool host_seccomp_owns(const HostSeccomp *host, pid_t pid) {
         uint64_t inode;
 
         if (host->pid_ns != 0)
-                return namespace_inode(pid, "pid", &inode) >= 0 && inode == host->pid_ns;
+                return namespace_inode(pid, "pid", &inode) >= 0 &&
+                        (inode == host->pid_ns || (host->namespaces_nest && host_pid_namespace_is_inside(host, pid)));
         return host->user_ns != 0 && namespace_inode(pid, "user", &inode) >= 0 && inode == host->user_ns &&
-                !launch_server_is_launcher(host->sentry, pid);
+                !launch_server_is_launcher(host->sentry, pid) && !lister_is_child(&host->sentry->lister, pid);
 }
 
 pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {
@@ -139,34 +142,14 @@ pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {
 }
 
 static int task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
-        pid_t tid = pid == 0 ? call->tid : host_seccomp_find_task(from_host(host), pid);
+        const HostSeccomp *h = from_host(host);
+        pid_t tid = pid == 0 ? call->tid : h->namespaces_nest ? host_find_as_seen_by(h, call->tid, pid) :
+                host_seccomp_find_task(h, pid);
 
         if (tid < 0)
                 return tid;
         *ret = tid;
         return 0;
-}
-
-static int task_namespace(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret_inode) {
-        static const char *const names[_NAMESPACE_KIND_MAX] = {
-                [NAMESPACE_USER] = "user",
-                [NAMESPACE_PID] = "pid",
-                [NAMESPACE_MOUNT] = "mnt",
-                [NAMESPACE_UTS] = "uts",
-                [NAMESPACE_IPC] = "ipc",
-                [NAMESPACE_NETWORK] = "net",
-                [NAMESPACE_CGROUP] = "cgroup",
-                [NAMESPACE_TIME] = "time",
-        };
-        HostSeccomp *h = from_host(host);
-        int r;
-
-        if (kind == NAMESPACE_UTS) {
-                *ret_inode = h->uts_ns;
-                return 0;
-        }
-        r = namespace_inode(tid, names[kind], ret_inode);
-        return r == -ENOENT ? -ESRCH : host_error_to_guest(r);
 }
 
 static int task_personality(Host *host, HostTid tid, uint32_t *ret) {
@@ -194,6 +177,40 @@ static int task_set_affinity(Host *host, HostTid tid, const CpuSet *set) {
         if (syscall(SYS_sched_setaffinity, tid, sizeof(set->words), set->words) < 0)
                 return host_error_to_guest(-errno);
         return 0;
+}
+
+/* A limit or a count of the sandbox's control group, in bytes. UINT64_MAX: none. */
+static uint64_t cgroup_bytes(const HostSeccomp *h, const char *file) {
+        const Sentry *sentry = h->sentry;
+        _cleanup_close_ int fd = -EBADF;
+        char text[32];
+        uint64_t bytes;
+        ssize_t n;
+
+        if (sentry->cgroup.fd < 0 || sentry->profile->resources.memory <= 0)
+                return UINT64_MAX;
+        fd = openat(sentry->cgroup.fd, file, O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        if (n <= 0)
+                return UINT64_MAX;
+        text[n] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        return safe_atou64(text, 10, &bytes) < 0 ? UINT64_MAX : bytes;
+}
+
+/* What the sandbox may use is all there is. */
+static void limit_memory(const HostSeccomp *h, HostSystemInfo *info) {
+        uint64_t max = cgroup_bytes(h, "memory.max"), used, swap = cgroup_bytes(h, "memory.swap.max");
+
+        info->total_swap = MIN(info->total_swap, swap);
+        info->free_swap = MIN(info->free_swap, swap);
+        if (max >= info->total_ram)
+                return;
+        used = cgroup_bytes(h, "memory.current");
+        info->total_ram = max;
+        info->free_ram = MIN(info->free_ram, used < max ? max - used : 0);
+        info->shared_ram = MIN(info->shared_ram, max);
+        info->buffer_ram = 0;
 }
 
 static int system_info(Host *host, HostSystemInfo *ret) {
@@ -224,6 +241,7 @@ static int system_info(Host *host, HostSystemInfo *ret) {
                 .n_tasks = h->n_tasks,
                 .uptime_ns = (uint64_t) host_clock_now(host, HOST_CLOCK_BOOTTIME),
         };
+        limit_memory(h, ret);
         return 0;
 }
 
@@ -243,7 +261,9 @@ static const HostOps host_seccomp_ops = {
         .memory_read = memory_read,
         .memory_write = memory_write,
         .task_find = task_find,
-        .task_namespace = task_namespace,
+        .task_namespace = host_task_namespace,
+        .namespace_of = host_namespace_of,
+        .namespace_for_each_held = host_namespace_for_each_held,
         .task_personality = task_personality,
         .task_get_affinity = task_get_affinity,
         .task_set_affinity = task_set_affinity,
@@ -266,6 +286,18 @@ static const HostOps host_seccomp_ops = {
         .pidfd_task = host_pidfd_task,
         .pidfd_signal = host_pidfd_signal,
         .has_ptrace_scope = host_has_ptrace_scope,
+        .socket_copy = host_socket_copy,
+        .socket_fd = host_socket_fd,
+        .socket_close = host_socket_close,
+        .socket_locate = host_socket_locate,
+        .socket_bind = host_socket_bind,
+        .socket_name = host_socket_name,
+        .socket_listen = host_socket_listen,
+        .socket_connect = host_socket_connect,
+        .socket_send = host_socket_send,
+        .socket_start = host_socket_start,
+        .socket_stop = host_socket_stop,
+        .socket_credentials = host_socket_credentials,
         .system_info = system_info,
         .now = now,
         .clock_now = host_clock_now,
@@ -317,6 +349,7 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]) {
         if (r < 0)
                 return r;
 
+        host->namespaces_nest = host->sentry->profile->nested_namespaces > 0;
         host_clocks_attach(&host->clocks, init_pid);
         host->pid_ns_fd = TAKE_FD(fds[LAUNCH_FD_PID_NS]);
         host->proc_fd = TAKE_FD(fds[LAUNCH_FD_PROC]);

@@ -39,8 +39,8 @@ typedef struct HostSeccomp {
         uint64_t user_ns;        /* inode of the sandbox's user namespace: who is in it is ours */
         unsigned pid_level;      /* how many PID namespaces below ours that of the sandbox is */
         uint64_t pid_ns;         /* inode of its PID namespace; 0 when it uses the host's */
-        uint64_t uts_ns;         /* inode of its UTS namespace. No task can be in another while unshare(2),
-                                  * setns(2) and clone(2) with namespace flags are refused */
+        uint64_t uts_ns;         /* inode of its UTS namespace */
+        bool namespaces_nest;    /* tasks may be in others: unshare(2) and its like are not refused */
         HostClocks clocks;       /* owned by host-clock.c */
         uint64_t n_tasks_until_ns;  /* when n_tasks has to be counted again */
         uint32_t n_tasks;           /* threads of the sandbox */
@@ -57,7 +57,7 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]);
 int host_seccomp_cpus(CpuSet *ret_allowed, uint32_t *ret_mask_size, uint32_t *ret_cpu_ids);
 
 /* Whether a process is one of the sandbox: it is in its PID namespace or, when that is the host's, in its user
- * namespace and no launcher that waits there. */
+ * namespace and no launcher that waits there, nor a child of ours that makes a list. */
 bool host_seccomp_owns(const HostSeccomp *host, pid_t pid);
 
 /* The host's id of the task that the sandbox knows as tid. -ESRCH when there is none. */

@@ -177,9 +177,18 @@ int host_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *ret) {
         if (parts & HOST_TASK_STATUS)
                 r = proc_read_status(h->proc_fd, pid, id_maps(h, pid), &task);
         if (r >= 0 && (parts & HOST_TASK_EXE))
-                r = proc_read_exe(h->proc_fd, pid, &task.exe);
-        if (r == -ENOMEM)
+                r = proc_read_link(h->proc_fd, pid, "exe", &task.exe);
+        if (r != -ENOMEM && (parts & HOST_TASK_PLACES)) {
+                r = proc_read_link(h->proc_fd, pid, "root", &task.root);
+                if (r != -ENOMEM)
+                        r = proc_read_link(h->proc_fd, pid, "cwd", &task.cwd);
+        }
+        if (r == -ENOMEM) {
+                free(task.exe);
+                free(task.root);
+                free(task.cwd);
                 return r;
+        }
         *ret = task;
         return 0;
 }

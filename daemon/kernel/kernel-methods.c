@@ -11,6 +11,7 @@
 
 #include "bus-util.h"
 #include "kernel-methods.h"
+#include "launch-protocol.h"
 #include "log.h"
 #include "sentry.h"
 #include "tasks.h"
@@ -221,7 +222,7 @@ int kernel_property_number(sd_bus *bus, const char *path, const char *interface,
 int kernel_property_name(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
                          void *userdata, sd_bus_error *error) {
         const Sentry *sentry = userdata;
-        const UTSNamespace *uts = sentry->kernel->first_uts;
+        const Namespace *uts = sentry->kernel->first_uts;
         char name[ABI_UTS_LENGTH];
         size_t n, ok;
 
@@ -240,6 +241,19 @@ int kernel_property_cpus(sd_bus *bus, const char *path, const char *interface, c
 
         cpuset_format(&sentry->kernel->cpus, text, sizeof(text));
         return sd_bus_message_append(reply, "s", text);
+}
+
+/* Words with a space between them. */
+int kernel_property_walls(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                          void *userdata, sd_bus_error *error) {
+        const Sentry *sentry = userdata;
+        _cleanup_free_ char *text = strdup("");
+
+        for (LaunchWall wall = 0; text && wall < _LAUNCH_WALL_MAX; wall++)
+                if ((sentry->walls & (1U << wall)) &&
+                    string_appendf(&text, "%s%s", *text ? " " : "", launch_wall_to_string(wall)) < 0)
+                        return -ENOMEM;
+        return text ? sd_bus_message_append(reply, "s", text) : -ENOMEM;
 }
 
 void kernel_dbus_changed(Sentry *sentry, ...) {

@@ -178,6 +178,7 @@ static void note_cgroup(Launch *launch, bool inside) {
         int r;
 
         if (launch->is_first && inside) {
+                sentry->cgroup.partial = sentry->profile->freezer == PROFILE_FREEZER_PTRACE; /* it is for limits alone */
                 r = sandbox_cgroup_entered(&sentry->cgroup);
                 if (r < 0)
                         log_warning("%s: the control group is of no use: %s", sentry->name, strerror(-r));
@@ -201,6 +202,7 @@ static int accept_listener(Launch *launch, Received *received) {
         launch->parent_pid = parent_of(launch->pid);
 
         if (launch->is_first) {
+                sentry->walls = received->message.walls;
                 r = sentry_boot(sentry, launch->pid, launch->pidfd, received->fds);
                 if (r < 0)
                         return r;

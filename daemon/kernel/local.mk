@@ -9,6 +9,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/confine.c \
 	daemon/kernel/confine.h \
 	daemon/kernel/exec-methods.c \
+	daemon/kernel/fd-tables.c \
+	daemon/kernel/fd-tables.h \
 	daemon/kernel/freezer-cgroup.c \
 	daemon/kernel/freezer-ptrace.c \
 	daemon/kernel/freezer.c \
@@ -17,8 +19,12 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/host-behalf.h \
 	daemon/kernel/host-clock.c \
 	daemon/kernel/host-clock.h \
+	daemon/kernel/host-namespaces.c \
+	daemon/kernel/host-namespaces.h \
 	daemon/kernel/host-seccomp.c \
 	daemon/kernel/host-seccomp.h \
+	daemon/kernel/host-sockets.c \
+	daemon/kernel/host-sockets.h \
 	daemon/kernel/host-timers.c \
 	daemon/kernel/host-timers.h \
 	daemon/kernel/host-tasks.c \
@@ -27,6 +33,17 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/kernel-methods.c \
 	daemon/kernel/kernel-methods.h \
 	daemon/kernel/launch-server.c \
+	daemon/kernel/lines.c \
+	daemon/kernel/lines.h \
+	daemon/kernel/list-fds.c \
+	daemon/kernel/list-ipc.c \
+	daemon/kernel/list-methods.c \
+	daemon/kernel/list-mounts.c \
+	daemon/kernel/list-namespaces.c \
+	daemon/kernel/list-sockets.c \
+	daemon/kernel/list-sockets.h \
+	daemon/kernel/lister.c \
+	daemon/kernel/lister.h \
 	daemon/kernel/main.c \
 	daemon/kernel/notify.c \
 	daemon/kernel/notify.h \
@@ -37,6 +54,9 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/signal-methods.c \
 	daemon/kernel/signals.c \
 	daemon/kernel/signals.h \
+	daemon/kernel/sock-diag.c \
+	daemon/kernel/sock-diag.h \
+	daemon/kernel/socket-jobs.c \
 	daemon/kernel/task-methods.c \
 	daemon/kernel/task-watch.c \
 	daemon/kernel/task-watch.h \
@@ -51,4 +71,4 @@ sentry_kernel_SOURCES = \
 # Frame pointers: the watchdog walks the stack of a thread that is stuck.
 sentry_kernel_CFLAGS = $(AM_CFLAGS) -pthread -fno-omit-frame-pointer $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 # One process per sandbox: each library costs memory, so these and no more.
-sentry_kernel_LDADD = libkernelemu.a libcommon.a $(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS)
+sentry_kernel_LDADD = libkernelemu.a libcommon.a libkernelemu.a $(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS)

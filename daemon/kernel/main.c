@@ -10,6 +10,7 @@
 
 #include "arguments.h"
 #include "confine.h"
+#include "host-sockets.h"
 #include "log.h"
 #include "profile.h"
 #include "sentry.h"
@@ -87,7 +88,7 @@ int main(int argc, char *argv[]) {
         (void) mallopt(M_ARENA_MAX, 1);
         r = watchdog_run(sentry);
         sentry_goodbye(sentry, r);
-        if (watchdog_has_stuck() || arguments_has_stuck())
+        if (watchdog_has_stuck() || arguments_has_stuck() || socket_jobs_have_threads())
                 _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

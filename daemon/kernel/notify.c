@@ -308,15 +308,19 @@ static void answer(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
 
 /* A guest kernel that gets -ERESTARTSYS runs the call again after the signal or the stop that is pending, with
  * the rules of SA_RESTART. Nothing may be sent so when neither is pending: the number would reach the guest. */
-static void restart(Notifier *notifier, NotifySlot *slot) {
-        kernel_unpark(notifier->sentry->kernel, slot->call.cookie);
-        answer(notifier, slot, verdict_error(GUEST_ERESTARTSYS));
+static void restart(Notifier *notifier, NotifySlot *slot, int otherwise) {
+        Verdict verdict;
+
+        /* What has done something already must not do it again. */
+        if (!kernel_interrupt(notifier->sentry->kernel, slot->call.cookie, &verdict))
+                verdict = verdict_error(otherwise);
+        answer(notifier, slot, verdict);
 }
 
 void notifier_restart_parked(Notifier *notifier) {
         for (unsigned i = 0; i < NOTIFY_SLOTS && notifier->n_parked > 0; i++)
                 if (notifier->slots[i].state == SLOT_PARKED)
-                        restart(notifier, &notifier->slots[i]);
+                        restart(notifier, &notifier->slots[i], GUEST_ERESTARTSYS);
 }
 
 void notifier_answer(Notifier *notifier, const Call *call, Verdict verdict) {
@@ -382,11 +386,10 @@ static int on_watch(sd_event_source *source, uint64_t usec, void *userdata) {
                 case SIGNAL_NONE:
                         break;
                 case SIGNAL_OF_TASK:
-                        restart(notifier, slot);
+                        restart(notifier, slot, GUEST_ERESTARTSYS);
                         break;
                 case SIGNAL_OF_GROUP:
-                        kernel_unpark(notifier->sentry->kernel, slot->call.cookie);
-                        answer(notifier, slot, verdict_error(EINTR));
+                        restart(notifier, slot, EINTR);
                         break;
                 }
         }

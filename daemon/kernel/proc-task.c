@@ -152,16 +152,29 @@ static void read_four(const char *line, const ProcIdRange *ranges, uint32_t *a, 
                 *ids[i] = map_id(ranges, (uint32_t) strtoul(line, &end, 10));
 }
 
-static uint32_t count_words(const char *line) {
-        uint32_t n = 0;
+static void read_groups(const char *line, const ProcIdRange *ranges, HostCredentials *c) {
+        for (;;) {
+                char *end;
+                uint32_t id;
 
-        for (bool in_word = false; *line && *line != '\n'; line++) {
-                bool blank = *line == ' ' || *line == '\t';
-
-                n += !blank && !in_word;
-                in_word = !blank;
+                while (*line == ' ' || *line == '\t')
+                        line++;
+                if (*line < '0' || *line > '9')
+                        return;
+                id = (uint32_t) strtoul(line, &end, 10);
+                if (c->n_groups < TASK_GROUPS_MAX)
+                        c->groups[c->n_groups] = map_id(ranges, id);
+                c->n_groups++;
+                line = end;
         }
-        return n;
+}
+
+/* The files of a process that is not dumpable belong to root, proc_pid(5): of its user namespace, or of the host's. For
+ * who is that root there is no telling. */
+static int8_t dumpable(uint32_t owner, uint32_t euid_outside, uint32_t euid) {
+        if (owner != euid_outside)
+                return 0;
+        return euid == 0 || euid_outside == 0 ? -1 : 1;
 }
 
 /* The last number of a line. */
@@ -177,8 +190,10 @@ static pid_t last_number(const char *line) {
 
 int proc_read_status(int proc_fd, pid_t pid, const ProcIdMaps *maps, HostTask *task) {
         static char buffer[65536]; /* one thread; large for those with thousands of groups */
+        static const ProcIdRange none[1] = {};
         HostCredentials *c = &task->credentials;
-        const char *text = buffer;
+        const char *text = buffer, *line;
+        uint32_t ids[4];
         char path[64];
         ssize_t n;
 
@@ -188,9 +203,13 @@ int proc_read_status(int proc_fd, pid_t pid, const ProcIdMaps *maps, HostTask *t
                 return (int) n;
 
         *c = (HostCredentials) {};
-        read_four(line_of(&text, "\nUid:"), maps->uids, &c->uid, &c->euid, &c->suid, &c->fsuid);
+        c->umask = (uint16_t) strtoul(line_of(&text, "\nUmask:"), NULL, 8);
+        line = line_of(&text, "\nUid:");
+        read_four(line, none, &ids[0], &ids[1], &ids[2], &ids[3]);
+        read_four(line, maps->uids, &c->uid, &c->euid, &c->suid, &c->fsuid);
+        c->dumpable = dumpable(task->owner, ids[1], c->euid);
         read_four(line_of(&text, "\nGid:"), maps->gids, &c->gid, &c->egid, &c->sgid, &c->fsgid);
-        c->n_groups = count_words(line_of(&text, "\nGroups:"));
+        read_groups(line_of(&text, "\nGroups:"), maps->gids, c);
         task->inner_id = last_number(line_of(&text, "\nNSpid:"));
         c->cap_inheritable = strtoull(line_of(&text, "\nCapInh:"), NULL, 16);
         c->cap_permitted = strtoull(line_of(&text, "\nCapPrm:"), NULL, 16);
@@ -221,12 +240,12 @@ int proc_read_argv(int proc_fd, pid_t pid, char buffer[static PROC_ARGV_MAX], ch
         return 0;
 }
 
-int proc_read_exe(int proc_fd, pid_t pid, char **ret) {
+int proc_read_link(int proc_fd, pid_t pid, const char *name, char **ret) {
         char path[64], target[4096];
         ssize_t n;
 
         *ret = NULL;
-        (void) snprintf(path, sizeof(path), "%d/exe", (int) pid);
+        (void) snprintf(path, sizeof(path), "%d/%s", (int) pid, name);
         n = readlinkat(proc_fd, path, target, sizeof(target) - 1);
         if (n < 0)
                 return -errno;
@@ -253,6 +272,18 @@ void proc_read_id_maps(int proc_fd, pid_t pid, ProcIdMaps *ret) {
         *ret = (ProcIdMaps) {};
         ret->known = read_ranges(proc_fd, pid, "uid_map", ret->uids) &&
                 read_ranges(proc_fd, pid, "gid_map", ret->gids);
+}
+
+static uint32_t count_words(const char *line) {
+        uint32_t n = 0;
+
+        for (bool in_word = false; *line && *line != '\n'; line++) {
+                bool blank = *line == ' ' || *line == '\t';
+
+                n += !blank && !in_word;
+                in_word = !blank;
+        }
+        return n;
 }
 
 /* The word of a line, counted from 0, as a number. */

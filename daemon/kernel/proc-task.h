@@ -27,14 +27,15 @@ int proc_for_each(int proc_fd, const char *path, int (*function)(pid_t id, void 
 
 /* HOST_TASK_STAT of a process or, with a tid, of one of its threads. */
 int proc_read_stat(int proc_fd, pid_t pid, pid_t tid, HostTask *task);
-/* HOST_TASK_STATUS, with ids as the maps have them on the inside. */
+/* HOST_TASK_STATUS, with ids as the maps have them on the inside. After HOST_TASK_STAT it also finds out whether it is
+ * dumpable. */
 int proc_read_status(int proc_fd, pid_t pid, const ProcIdMaps *maps, HostTask *task);
 /* The arguments, cut when they are very long, by way of a buffer of the caller's; the caller frees. NULL when there are
  * none. The guest can make this block: see arguments.h. */
 #define PROC_ARGV_MAX (128U * 1024U + 1)
 int proc_read_argv(int proc_fd, pid_t pid, char buffer[static PROC_ARGV_MAX], char **ret, size_t *ret_size);
-/* The caller frees. */
-int proc_read_exe(int proc_fd, pid_t pid, char **ret);
+/* What a link in its directory leads to ("exe", "root", "cwd"), as the sandbox names it; the caller frees. */
+int proc_read_link(int proc_fd, pid_t pid, const char *name, char **ret);
 void proc_read_id_maps(int proc_fd, pid_t pid, ProcIdMaps *ret);
 
 /* In our own /proc: whose thread it is, and its id so many PID namespaces below ours; 0 when it has none there. Either

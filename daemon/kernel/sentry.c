@@ -34,7 +34,7 @@ const char *sentry_state_to_string(SentryState state) {
 }
 
 static int kernel_of_profile(Sentry *sentry) {
-        const Profile *profile = sentry->profile;
+        Profile *profile = sentry->profile;
         KernelConfig config = {
                 .name = sentry->name,
                 .hostname = profile->hostname,
@@ -42,6 +42,8 @@ static int kernel_of_profile(Sentry *sentry) {
                 .emulated_capabilities = profile->emulated_capabilities,
                 .features = profile_features(profile),
                 .ptrace_scope = (PtraceScope) profile->ptrace_scope,
+                .addresses = &profile->addresses,
+                .own_network = profile->network != PROFILE_NETWORK_HOST,
                 .log_size = profile->log_size,
                 .version_string = PACKAGE_VERSION,
         };
@@ -49,6 +51,7 @@ static int kernel_of_profile(Sentry *sentry) {
         CpuSet wanted;
         int r;
 
+        profile->addresses.abstract_is_shared = profile->network == PROFILE_NETWORK_HOST;
         if (uname(&host) < 0)
                 return -errno;
         config.sysname = host.sysname;
@@ -135,6 +138,7 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         LIST_INIT(&sentry->launches);
         freezer_init(&sentry->freezer, sentry);
         tracer_init(&sentry->tracer, sentry);
+        lister_init(&sentry->lister, sentry);
         sandbox_cgroup_init(&sentry->cgroup);
         sentry->init_pidfd = -EBADF;
         r = host_seccomp_init(&sentry->host, sentry);
@@ -191,6 +195,7 @@ Sentry *sentry_free(Sentry *sentry) {
         launch_server_done(sentry);
         notifier_done(&sentry->notifier);
         tracer_done(&sentry->tracer);
+        lister_done(&sentry->lister);
         freezer_done(&sentry->freezer);
         task_watch_done(&sentry->task_watch);
         host_seccomp_done(&sentry->host);
@@ -288,7 +293,7 @@ void sentry_started(Sentry *sentry) {
         sentry->started_usec = (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
         sentry->state = SENTRY_RUNNING;
         kernel_boot(sentry->kernel, sentry->host.uts_ns);
-        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", NULL);
+        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", NULL);
 }
 
 void sentry_exited(Sentry *sentry, int status) {

@@ -16,6 +16,7 @@
 #include "freezer.h"
 #include "host-seccomp.h"
 #include "kernel.h"
+#include "lister.h"
 #include "notify.h"
 #include "profile.h"
 #include "task-watch.h"
@@ -66,7 +67,9 @@ struct Sentry {
         Notifier notifier;         /* owned by notify.c */
         Freezer freezer;           /* owned by freezer.c */
         Tracer tracer;             /* owned by tracer.c */
+        Lister lister;             /* owned by lister.c */
         SandboxCgroup cgroup;      /* owned; launch-server.c fills it in */
+        uint32_t walls;            /* what stands around the first program, bit (1 << LaunchWall), as its launcher says */
         bool launcher_lost;        /* the first launcher died without a word: its part of tidying up is ours */
 
         LIST_HEAD(, Launch) launches; /* owned by launch-server.c */
@@ -77,6 +80,7 @@ struct Sentry {
         unsigned freeze_depth;     /* owned by sentry.c: sentry_freeze(), once for all pauses */
         pid_t init_pid;            /* host pid of the first program; 0 before */
         int init_pidfd;            /* the launch's; -EBADF before */
+        bool tells_tasks;          /* somebody subscribed to what happens to tasks; changed by the manager */
         uint64_t started_usec;     /* CLOCK_REALTIME, when the first program was let go */
         int status;                /* of the sandbox: 0-255, or -1 while nobody decided */
         sd_event_source *end_source; /* owned: deadline for the end after init died */

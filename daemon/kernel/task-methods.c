@@ -8,6 +8,7 @@
 #include "bus-util.h"
 #include "kernel-methods.h"
 #include "log.h"
+#include "ns/namespace.h"
 #include "sentry.h"
 #include "util.h"
 
@@ -63,26 +64,6 @@ static int refresh(Sentry *sentry, unsigned parts) {
         return r == -ESRCH ? 0 : r;
 }
 
-static int compare_pid(const void *a, const void *b) {
-        const ThreadGroup *x = *(ThreadGroup *const *) a, *y = *(ThreadGroup *const *) b;
-
-        return (x->pid > y->pid) - (x->pid < y->pid);
-}
-
-/* All processes by pid; the caller frees the array. */
-static int sorted(const TaskTable *table, ThreadGroup ***ret) {
-        ThreadGroup **array = calloc(table->n_processes + 1, sizeof(ThreadGroup *)), *process;
-        size_t n = 0;
-
-        if (!array)
-                return -ENOMEM;
-        TAILQ_FOREACH(process, &table->processes, link)
-                array[n++] = process;
-        qsort(array, n, sizeof(ThreadGroup *), compare_pid);
-        *ret = array;
-        return 0;
-}
-
 typedef struct Reply {
         sd_bus_message *message;
         ThreadGroup **tasks;     /* ended by NULL */
@@ -113,7 +94,7 @@ static int reply_tasks(sd_bus_message *m, Sentry *sentry, unsigned parts, const 
 
         r = refresh(sentry, parts);
         if (r >= 0)
-                r = sorted(&sentry->kernel->tasks, &tasks);
+                r = task_table_sorted(&sentry->kernel->tasks, &tasks);
         if (r < 0)
                 return r;
         to->tasks = tasks;
@@ -135,19 +116,74 @@ int kernel_method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *er
         return reply_tasks(m, userdata, HOST_TASK_STAT | HOST_TASK_ARGV, "(uuuusstas)", fill_listed, &(Reply) {});
 }
 
+static const char *path_text(const char *path) {
+        static char buffer[4096];
+
+        return path ? text(path, buffer, sizeof(buffer)) : "";
+}
+
+static int append_groups(sd_bus_message *reply, const HostCredentials *c) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "s", "GroupList");
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'v', "au");
+        if (r >= 0)
+                r = sd_bus_message_append_array(reply, 'u', c->groups,
+                                                MIN(c->n_groups, TASK_GROUPS_MAX) * sizeof(uint32_t));
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int append_numbers(sd_bus_message *reply, const ThreadGroup *process) {
+        const HostCredentials *c = &process->credentials;
+        const struct {
+                const char *key;
+                uint32_t value;
+        } numbers[] = {
+                { "EUID", c->euid }, { "SUID", c->suid }, { "FSUID", c->fsuid }, { "GID", c->gid },
+                { "EGID", c->egid }, { "SGID", c->sgid }, { "FSGID", c->fsgid }, { "Groups", c->n_groups },
+                { "Umask", c->umask }, { "PIDNamespaceLevel", process->ns->level },
+                { "InnerPID", (uint32_t) process->inner_pid },
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(numbers); i++)
+                r = sd_bus_message_append(reply, "{sv}", numbers[i].key, "u", numbers[i].value);
+        return r;
+}
+
 static int append_details(sd_bus_message *reply, const ThreadGroup *process) {
         const HostCredentials *c = &process->credentials;
+        const struct {
+                const char *key;
+                uint64_t value;
+        } sets[] = {
+                { "CapInheritable", c->cap_inheritable }, { "CapPermitted", c->cap_permitted },
+                { "CapEffective", c->cap_effective },     { "CapBounding", c->cap_bounding },
+                { "CapAmbient", c->cap_ambient },         { "PIDNamespace", process->ns->inode },
+        };
+        int r;
 
-        return sd_bus_message_append(reply, "a{sv}", 17,
-                                     "EUID", "u", c->euid, "SUID", "u", c->suid, "FSUID", "u", c->fsuid,
-                                     "GID", "u", c->gid, "EGID", "u", c->egid, "SGID", "u", c->sgid,
-                                     "FSGID", "u", c->fsgid, "Groups", "u", c->n_groups,
-                                     "CapInheritable", "t", c->cap_inheritable, "CapPermitted", "t", c->cap_permitted,
-                                     "CapEffective", "t", c->cap_effective, "CapBounding", "t", c->cap_bounding,
-                                     "CapAmbient", "t", c->cap_ambient, "NoNewPrivs", "b", (int) c->no_new_privs,
-                                     "PIDNamespace", "t", process->ns->inode,
-                                     "PIDNamespaceLevel", "u", (uint32_t) process->ns->level,
-                                     "InnerPID", "u", (uint32_t) process->inner_pid);
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0)
+                r = append_numbers(reply, process);
+        if (r >= 0)
+                r = append_groups(reply, c);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(sets); i++)
+                r = sd_bus_message_append(reply, "{sv}", sets[i].key, "t", sets[i].value);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{sv}", "NoNewPrivs", "b", (int) c->no_new_privs);
+        if (r >= 0 && c->dumpable >= 0)
+                r = sd_bus_message_append(reply, "{sv}", "Dumpable", "b", (int) c->dumpable);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{sv}", "Root", "s", path_text(process->root));
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{sv}", "Cwd", "s", path_text(process->cwd));
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 /* A process, or one thread of it. */
@@ -221,8 +257,19 @@ int kernel_method_get_tasks(sd_bus_message *m, void *userdata, sd_bus_error *err
                                          flags);
         to = (Reply) { .threads = flags & GET_TASKS_THREADS, .details = flags & GET_TASKS_DETAILS };
         return reply_tasks(m, userdata, HOST_TASK_STAT | HOST_TASK_ARGV |
-                           (to.details ? HOST_TASK_STATUS | HOST_TASK_EXE : HOST_TASK_UID), TASK_STRUCT, fill_tasks,
+                           (to.details ? HOST_TASK_STATUS | HOST_TASK_EXE | HOST_TASK_PLACES : HOST_TASK_UID), TASK_STRUCT, fill_tasks,
                            &to);
+}
+
+int kernel_method_tell_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sentry *sentry = userdata;
+        int yes, r;
+
+        r = sd_bus_message_read(m, "b", &yes);
+        if (r < 0)
+                return r;
+        sentry->tells_tasks = yes;
+        return sd_bus_reply_method_return(m, NULL);
 }
 
 void kernel_dbus_task_event(Sentry *sentry, const KernelEvent *event) {
@@ -230,6 +277,8 @@ void kernel_dbus_task_event(Sentry *sentry, const KernelEvent *event) {
         const char *comm = comm_text(process->comm);
         uint32_t pid = (uint32_t) process->pid, host_pid = (uint32_t) process->host_pid;
 
+        if (!sentry->tells_tasks)
+                return;
         switch (event->kind) {
         case KERNEL_EVENT_TASK_NEW:
                 (void) sd_bus_emit_signal(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, "TaskNew", "uus", pid,

@@ -2,20 +2,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "cgroup-path.h"
 #include "cgroup.h"
 #include "isolate.h"
 #include "launch-protocol.h"
+#include "cgroup-limits.h"
 #include "util.h"
 
 #define BASE_TRIES 10U
 #define EMPTY_TIMEOUT_MSEC 3000
+
+#ifndef CLONE_INTO_CGROUP
+#  define CLONE_INTO_CGROUP UINT64_C(0x200000000)
+#endif
 
 static const LaunchCgroup no_cgroup = { .parent_fd = -EBADF, .fd = -EBADF, .procs_fd = -EBADF, .events_fd = -EBADF };
 
@@ -59,9 +67,24 @@ static int announce(int launch_fd, int parent_fd, int number) {
         return sendmsg(launch_fd, &header, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* Opens the group that ours shall be below. In the root of the hierarchy only root may, by a capability that is gone when
+/* Cuts the last name off, but not below where control groups are mounted. */
+static int go_up(char *path) {
+        _cleanup_free_ char *top = NULL;
+        char *slash = strrchr(path, '/');
+        int r;
+
+        r = cgroup_find_mount(&top);
+        if (r < 0)
+                return r;
+        if (!slash || (size_t) (slash - path) < strlen(top))
+                return -ENOENT;
+        *slash = '\0';
+        return 0;
+}
+
+/* Opens the group that ours shall be below: our own, or the one above it. In the root of the hierarchy only root may, by a capability that is gone when
  * it comes to removing: there it is a group of sentryd's own, which sentryd removes when it ends. */
-static int open_parent(int *ret) {
+static int open_parent(unsigned up, int *ret) {
         _cleanup_free_ char *path = NULL;
         _cleanup_close_ int fd = -EBADF;
         int r;
@@ -69,6 +92,11 @@ static int open_parent(int *ret) {
         r = cgroup_find_of(0, &path);
         if (r < 0)
                 return r;
+        if (up > 0) {
+                r = go_up(path);
+                if (r < 0)
+                        return r;
+        }
         fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
@@ -109,13 +137,13 @@ static int make_below(const LaunchRequest *request, LaunchCgroup *cgroup) {
         return -EEXIST;
 }
 
-static int make(const LaunchRequest *request, LaunchCgroup *cgroup) {
+static int make(const LaunchRequest *request, unsigned up, LaunchCgroup *cgroup) {
         int r = -ENOENT;
 
         /* Another sentryd may remove the parent at any moment while it is empty. */
         for (unsigned i = 0; r == -ENOENT && i < BASE_TRIES; i++) {
                 cgroup->parent_fd = safe_close(cgroup->parent_fd);
-                r = open_parent(&cgroup->parent_fd);
+                r = open_parent(up, &cgroup->parent_fd);
                 if (r >= 0)
                         r = make_below(request, cgroup);
                 else if (r == -ENOENT)
@@ -148,24 +176,108 @@ static int open_of(int init_pidfd, LaunchCgroup *cgroup) {
         return cgroup->fd < 0 ? -errno : open_files(cgroup);
 }
 
+static void forget(LaunchCgroup *cgroup) {
+        safe_close(cgroup->parent_fd);
+        safe_close(cgroup->fd);
+        safe_close(cgroup->procs_fd);
+        safe_close(cgroup->events_fd);
+        *cgroup = no_cgroup;
+}
+
+static void unmake(const LaunchRequest *request, LaunchCgroup *cgroup) {
+        if (cgroup->parent_fd >= 0 && cgroup->fd >= 0) {
+                (void) unlinkat(cgroup->parent_fd, cgroup->name, AT_REMOVEDIR);
+                (void) announce(request->launch_fd, cgroup->parent_fd, 0);
+        }
+        forget(cgroup);
+}
+
+/* Where programs run in a group it cannot pass controllers on to groups below. So what cannot be had below our own is
+ * looked for beside it: a unit with a group for its own processes (DelegateSubgroup=) has it there. -EREMOTE: *ret_wrong
+ * says what the limits want; there may be a group. */
+static int make_limited(const LaunchRequest *request, LaunchCgroup *cgroup, LaunchFailure *ret_wrong) {
+        _cleanup_free_ char *have = NULL, *own = NULL;
+        const char *missing = NULL, *first = NULL;
+        int r = -ENOENT, error = 0;
+
+        for (unsigned up = 0; up <= 1; up++) {
+                r = make(request, up, cgroup);
+                if (r >= 0)
+                        r = limits_enable(request->profile, cgroup->parent_fd, &missing);
+                if (r >= 0)
+                        r = limits_apply(request->profile, cgroup->fd, ret_wrong);
+                cgroup->limited = r >= 0;
+                if (r >= 0)
+                        return 0;
+                if (ret_wrong->code != 0) {
+                        if (request->profile->limits == PROFILE_LIMITS_REQUIRED)
+                                unmake(request, cgroup);
+                        return -EREMOTE;
+                }
+                if (up == 0) {
+                        error = r;
+                        first = missing;
+                        if (cgroup->parent_fd >= 0)
+                                have = limits_controllers(cgroup->parent_fd);
+                }
+                unmake(request, cgroup);
+        }
+
+        (void) cgroup_find_of(0, &own);
+        if (first)
+                failure_set(ret_wrong, error,
+                            "linux.resources needs it delegated: by a unit with Delegate=yes (systemd-run --user --scope -p "
+                            "Delegate=yes, or as a service with DelegateSubgroup=), in whose control group no other process "
+                            "is. \"limits\": \"best-effort\" goes without.",
+                            "the controller \"%s\" cannot be had for a control group in %s (there: %s)", first, own ?: "?",
+                            have ?: "?");
+        else
+                failure_set(ret_wrong, error,
+                            "linux.resources needs control groups version 2 and the right to make one below our own, as in "
+                            "a unit with Delegate=yes. \"limits\": \"best-effort\" goes without.",
+                            "cannot make a control group for the sandbox in %s", own ?: "any place");
+        if (request->profile->limits == PROFILE_LIMITS_BEST_EFFORT && make(request, 0, cgroup) >= 0)
+                limits_try(request->profile, cgroup->parent_fd, cgroup->fd); /* it serves to pause and to end, too */
+        return -EREMOTE;
+}
+
+static void warn(const LaunchRequest *request, const LaunchFailure *wrong) {
+        fprintf(stderr, "%s: %s: warning: %s%s%s; running without it\n", program_invocation_short_name, request->name, wrong->text,
+                wrong->error > 0 ? ": " : "", wrong->error > 0 ? strerror(wrong->error) : "");
+}
+
 int cgroup_prepare(const LaunchRequest *request, LaunchCgroup *ret, LaunchFailure *failure) {
         LaunchCgroup cgroup = no_cgroup;
+        LaunchFailure wrong = {};
+        bool limited;
         int r;
 
         *ret = no_cgroup;
-        if (request->profile->freezer == PROFILE_FREEZER_PTRACE)
+        limited = limits_any(request->profile);
+        if (request->profile->freezer == PROFILE_FREEZER_PTRACE && !limited)
                 return 0;
 
-        r = request->init_pidfd >= 0 ? open_of(request->init_pidfd, &cgroup) : make(request, &cgroup);
+        if (request->init_pidfd >= 0)
+                r = open_of(request->init_pidfd, &cgroup);
+        else if (limited)
+                r = make_limited(request, &cgroup, &wrong);
+        else
+                r = make(request, 0, &cgroup);
+        if (limited && r == -EREMOTE) {
+                if (request->profile->limits == PROFILE_LIMITS_REQUIRED) {
+                        *failure = wrong;
+                        forget(&cgroup);
+                        return r;
+                }
+                warn(request, &wrong);
+                r = cgroup.fd >= 0 ? 0 : -EOPNOTSUPP;
+        }
         if (r >= 0) {
                 *ret = cgroup;
                 return 0;
         }
 
-        safe_close(cgroup.parent_fd);
-        safe_close(cgroup.fd);
-        safe_close(cgroup.procs_fd);
-        safe_close(cgroup.events_fd);
+        forget(&cgroup);
         if (request->profile->freezer == PROFILE_FREEZER_CGROUP)
                 return failure_set(failure, r,
                                    "It needs control groups version 2 and the right to make one below our own, as in a "
@@ -173,6 +285,21 @@ int cgroup_prepare(const LaunchRequest *request, LaunchCgroup *ret, LaunchFailur
                                    "\"freezer\": \"auto\".",
                                    "cannot make a control group for the sandbox");
         return 0;
+}
+
+/* clone(2). Not through libc, which has no such call; what it does besides a fork(2) is for threads, and here are none. */
+pid_t cgroup_fork(const LaunchCgroup *cgroup, bool *ret_inside) {
+        struct clone_args args = {
+                .flags = CLONE_INTO_CGROUP,
+                .exit_signal = SIGCHLD,
+                .cgroup = (uint64_t) cgroup->fd,
+        };
+        long pid = -1;
+
+        if (cgroup->fd >= 0)
+                pid = syscall(SYS_clone3, &args, sizeof(args));
+        *ret_inside = pid >= 0;
+        return pid >= 0 ? (pid_t) pid : fork();
 }
 
 bool cgroup_join(const LaunchCgroup *cgroup) {

@@ -4,8 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/magic.h>
+#include <linux/securebits.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -16,11 +21,19 @@
 #include "child.h"
 #include "filter.h"
 #include "isolate.h"
+#include "landlock.h"
 #include "launch-protocol.h"
+#include "cgroup-limits.h"
 #include "mount-tree.h"
 #include "mounts.h"
+#include "profile-features.h"
 #include "program.h"
+#include "uplink.h"
 #include "util.h"
+
+#ifndef CLONE_NEWTIME
+#  define CLONE_NEWTIME 0x00000080
+#endif
 
 #define GO_TIMEOUT_MSEC 30000
 
@@ -89,9 +102,14 @@ static int open_handles(int root, int ret[static _LAUNCH_FD_MAX], LaunchFailure 
 }
 
 /* From here on no call may be made that the filter of the sandbox notifies: nobody answers it yet. */
-static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_MAX], int32_t flags, pid_t pid,
-                     LaunchFailure *failure) {
-        LaunchMessage message = { .version = LAUNCH_PROTOCOL_VERSION, .type = LAUNCH_LISTENER, .value = flags };
+static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_MAX], int32_t flags, uint32_t walls,
+                     pid_t pid, LaunchFailure *failure) {
+        LaunchMessage message = {
+                .version = LAUNCH_PROTOCOL_VERSION,
+                .type = LAUNCH_LISTENER,
+                .value = flags,
+                .walls = walls,
+        };
         const size_t fds_size = _LAUNCH_FD_MAX * sizeof(int);
         struct ucred credentials = { .pid = pid, .uid = getuid(), .gid = getgid() };
         union {
@@ -175,14 +193,102 @@ static int wait_for_go(const LaunchChild *child, LaunchFailure *failure) {
         return 0;
 }
 
+/* Takes the user and group that were asked for, where there is more than one of each. */
+static int become(const LaunchRequest *request, LaunchFailure *failure) {
+        uid_t uid = request->uid < 0 ? geteuid() : (uid_t) request->uid;
+        gid_t gid = request->gid < 0 ? getegid() : (gid_t) request->gid;
+
+        if (uid == geteuid() && gid == getegid())
+                return 0;
+        /* Capabilities are dropped by the next step, not by this one. */
+        if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0 || setgroups(0, NULL) < 0 ||
+            setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0 || prctl(PR_SET_SECUREBITS, 0, 0, 0, 0) < 0)
+                return failure_set(failure, errno, "The ids in a sandbox are those of /proc/self/uid_map and gid_map.",
+                                   "cannot become user %u with group %u in the sandbox", uid, gid);
+        return 0;
+}
+
+/* What stands, apart from Landlock. */
+static uint32_t walls_of(const LaunchChild *child, bool in_cgroup) {
+        static const struct {
+                int flag;
+                LaunchWall wall;
+        } namespaces[] = {
+                { CLONE_NEWUSER, LAUNCH_WALL_USER_NS }, { CLONE_NEWNS, LAUNCH_WALL_MOUNT_NS },
+                { CLONE_NEWPID, LAUNCH_WALL_PID_NS },   { CLONE_NEWIPC, LAUNCH_WALL_IPC_NS },
+                { CLONE_NEWNET, LAUNCH_WALL_NETWORK_NS }, { CLONE_NEWUTS, LAUNCH_WALL_UTS_NS },
+                { CLONE_NEWTIME, LAUNCH_WALL_TIME_NS }, { CLONE_NEWCGROUP, LAUNCH_WALL_CGROUP_NS },
+        };
+        const Profile *profile = child->request->profile;
+        uint32_t walls = 1U << LAUNCH_WALL_SECCOMP | 1U << LAUNCH_WALL_NO_NEW_PRIVS;
+
+        for (size_t i = 0; i < ELEMENTSOF(namespaces); i++)
+                if ((profile->namespaces & namespaces[i].flag) &&
+                    (namespaces[i].flag != CLONE_NEWTIME || access("/proc/self/ns/time", F_OK) >= 0))
+                        walls |= 1U << namespaces[i].wall;
+        if (profile->capabilities == 0)
+                walls |= 1U << LAUNCH_WALL_NO_CAPABILITIES;
+        if (in_cgroup)
+                walls |= 1U << LAUNCH_WALL_CGROUP;
+        if (in_cgroup && child->cgroup->limited)
+                walls |= 1U << LAUNCH_WALL_LIMITS;
+        return walls;
+}
+
+/* Where the filter notifies sendmsg(2) itself, handing over is for a thread that was there before the filter, which is for
+ * the thread that installs it alone. */
+typedef struct Courier {
+        const LaunchChild *child;
+        const int *fds;
+        int32_t flags;
+        uint32_t walls;
+        pid_t pid;
+        LaunchFailure *failure;
+        pthread_t thread;
+        sem_t ready; /* posted when there is something to hand over */
+        bool runs;
+        int r;
+} Courier;
+
+static void *courier_main(void *userdata) {
+        Courier *courier = userdata;
+
+        while (sem_wait(&courier->ready) < 0)
+                ;
+        courier->r = hand_over(courier->child, courier->fds, courier->flags, courier->walls, courier->pid, courier->failure);
+        return NULL;
+}
+
+static int courier_start(Courier *courier) {
+        int r;
+
+        (void) sem_init(&courier->ready, 0, 0);
+        r = pthread_create(&courier->thread, NULL, courier_main, courier);
+        if (r != 0)
+                return failure_set(courier->failure, r, "A limit on processes (RLIMIT_NPROC, pids.max)?",
+                                   "cannot start a thread to hand the sandbox over");
+        courier->runs = true;
+        return 0;
+}
+
+/* At a failure before, the process ends and the thread with it. */
+static int courier_finish(Courier *courier) {
+        if (!courier->runs)
+                return hand_over(courier->child, courier->fds, courier->flags, courier->walls, courier->pid, courier->failure);
+        (void) sem_post(&courier->ready);
+        (void) pthread_join(courier->thread, NULL);
+        return courier->r;
+}
+
 static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         const LaunchRequest *request = child->request;
         _cleanup_(filter_programs_done) FilterPrograms filter = {};
         _cleanup_close_ int root = -EBADF;
         int handles[_LAUNCH_FD_MAX]; /* close-on-exec all, and at a failure this process ends */
         _cleanup_(program_done) Program program = {};
-        pid_t pid = getpid();
-        bool killable, in_cgroup;
+        Courier courier = { .child = child, .fds = handles, .pid = getpid(), .failure = failure };
+        bool killable, in_cgroup = false;
+        uint32_t walls = 0;
         int r;
 
         /* In the namespaces of others we can be seen from now on, or from the start: none of them may open
@@ -196,7 +302,12 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         if (request->init_pidfd >= 0)
                 r = isolate_join_mounts(request->init_pidfd, failure);
         else {
+                /* Before there is a namespace of control groups, which begins with the group that its maker is in. Nobody
+                 * pauses a sandbox that has no program yet. */
+                in_cgroup = child->in_cgroup || cgroup_join(child->cgroup);
                 r = isolate_new_child(request->profile, failure);
+                if (r >= 0 && child->uplink_fd >= 0)
+                        r = uplink_connect(child->uplink_fd, failure);
                 if (r >= 0)
                         r = mounts_apply(request->profile, failure);
         }
@@ -225,12 +336,20 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
 
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return failure_set(failure, errno, NULL, "cannot set no_new_privs");
-        r = isolate_scope(request->profile, failure);
+        r = landlock_enter(request->profile, &walls, failure);
+        if (r < 0)
+                return r;
+        r = become(request, failure);
         if (r < 0)
                 return r;
         r = isolate_capabilities(request->profile->capabilities, failure);
         if (r < 0)
                 return r;
+        if (profile_features(request->profile) & 1U << SYSCALL_FEATURE_SOCKETS) {
+                r = courier_start(&courier);
+                if (r < 0)
+                        return r;
+        }
         r = program_set_rlimits(request->profile, failure);
         if (r < 0)
                 return r;
@@ -243,18 +362,21 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                 return failure_set(failure, errno, NULL, "cannot restore the signal mask");
 
         /* Late: if the sandbox is paused, this is where we stand still from now on. */
-        in_cgroup = cgroup_join(child->cgroup);
-        if (!in_cgroup && request->profile->freezer == PROFILE_FREEZER_CGROUP)
+        if (request->init_pidfd >= 0)
+                in_cgroup = cgroup_join(child->cgroup);
+        if (!in_cgroup && (request->profile->freezer == PROFILE_FREEZER_CGROUP ||
+                           (limits_any(request->profile) && request->profile->limits == PROFILE_LIMITS_REQUIRED)))
                 return failure_set(failure, errno,
                                    "Only who may move processes to the nearest group above both can do that.",
                                    "cannot enter the control group of the sandbox");
 
+        walls |= walls_of(child, in_cgroup);
         r = filter_install(&filter, &handles[LAUNCH_FD_LISTENER], &killable, failure);
         if (r < 0)
                 return r;
-        r = hand_over(child, handles,
-                      (killable ? LAUNCH_LISTENER_KILLABLE : 0) | (in_cgroup ? LAUNCH_LISTENER_IN_CGROUP : 0), pid,
-                      failure);
+        courier.flags = (killable ? LAUNCH_LISTENER_KILLABLE : 0) | (in_cgroup ? LAUNCH_LISTENER_IN_CGROUP : 0);
+        courier.walls = walls;
+        r = courier_finish(&courier);
         if (r < 0)
                 return r;
         /* The listener ends with sentry-kernel only when we do not hold it too. */

@@ -12,6 +12,8 @@ typedef struct LaunchChild {
         const LaunchRequest *request;
         const char *caller_cwd;            /* or NULL */
         const LaunchCgroup *cgroup;        /* to enter, if there is one */
+        bool in_cgroup;                    /* it was born there */
+        int uplink_fd;                     /* who connects the network to that outside, or -EBADF */
         int status_fd;                     /* pipe to the parent for a LaunchFailure; closes with exec */
         int init_fd;                       /* sentry-init, when the program gets one; else -EBADF */
         int filter_fd;                     /* socket that the filter's programs come over */

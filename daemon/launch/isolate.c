@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Namespaces, capabilities and scopes of a new sandbox, or of a further process in an old one. */
+/* Namespaces and capabilities of a new sandbox, or of a further process in an old one. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "id-range.h"
 #include "isolate.h"
 #include "util.h"
 
@@ -27,23 +28,6 @@
 #ifndef SYS_pidfd_send_signal
 #  define SYS_pidfd_send_signal 424
 #endif
-#ifndef SYS_landlock_create_ruleset
-#  define SYS_landlock_create_ruleset 444
-#  define SYS_landlock_restrict_self 446
-#endif
-
-/* <linux/landlock.h> knows scopes only since Linux 6.12. */
-enum {
-        LANDLOCK_VERSION_FLAG = 1 << 0,
-        LANDLOCK_ABI_SCOPES = 6,
-        LANDLOCK_SCOPE_SOCKETS = 1 << 0, /* LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET */
-        LANDLOCK_SCOPE_SIGNALS = 1 << 1, /* LANDLOCK_SCOPE_SIGNAL */
-};
-
-typedef struct LandlockRuleset {
-        uint64_t handled_access_fs, handled_access_net, scoped;
-} LandlockRuleset;
-
 /* Reads a number from a file of /proc/sys. Negative when there is none. */
 static int64_t sysctl_read(const char *path) {
         _cleanup_free_ char *text = NULL;
@@ -97,6 +81,20 @@ static int write_proc(const char *path, const char *text) {
         if (n < 0)
                 return -errno;
         return (size_t) n == size ? 0 : -EIO;
+}
+
+static int enter_user_range(LaunchFailure *failure) {
+        _cleanup_(id_range_done) IdRange range = ID_RANGE_NONE;
+        int r;
+
+        r = id_range_prepare(&range, failure);
+        if (r < 0)
+                return r;
+        if (unshare(CLONE_NEWUSER) < 0) {
+                r = -errno;
+                return failure_set(failure, r, user_namespace_hint(-r), "cannot make a user namespace");
+        }
+        return id_range_map(&range, failure);
 }
 
 static int enter_user_namespace(LaunchFailure *failure) {
@@ -203,7 +201,7 @@ static int make_namespaces(int flags, LaunchFailure *failure) {
 int isolate_new(const Profile *profile, LaunchFailure *failure) {
         int r;
 
-        r = enter_user_namespace(failure);
+        r = profile->users == PROFILE_USERS_RANGE ? enter_user_range(failure) : enter_user_namespace(failure);
         if (r < 0)
                 return r;
 
@@ -214,6 +212,36 @@ int isolate_new(const Profile *profile, LaunchFailure *failure) {
         }
 
         return make_namespaces(profile->namespaces & CLONE_NEWPID, failure);
+}
+
+/* The host's own limits (namespaces(7), /proc/sys/user), of what is made in our user namespace and in all below it. The
+ * sandbox's own namespaces count, but for the user namespace itself. */
+static int limit_namespaces(const Profile *profile, LaunchFailure *failure) {
+        static const struct {
+                const char *name;
+                int flag;
+        } kinds[] = {
+                { "user", 0 },            { "pid", CLONE_NEWPID }, { "mnt", CLONE_NEWNS },
+                { "uts", CLONE_NEWUTS },  { "ipc", CLONE_NEWIPC }, { "net", CLONE_NEWNET },
+                { "time", CLONE_NEWTIME }, { "cgroup", CLONE_NEWCGROUP },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                bool own = kinds[i].flag == CLONE_NEWNS || (profile->namespaces & kinds[i].flag);
+                char path[64], text[16];
+                int r;
+
+                (void) snprintf(path, sizeof(path), "/proc/sys/user/max_%s_namespaces", kinds[i].name);
+                (void) snprintf(text, sizeof(text), "%u\n", profile->nested_namespaces + own);
+                r = write_proc(path, text);
+                if (r < 0 && r != -ENOENT) /* a type that the kernel does not have */
+                        return failure_set(failure, r,
+                                           r == -EROFS ? "/proc/sys is read-only here, as in many containers: have it "
+                                                         "writable, or sentry.nestedNamespaces at 0."
+                                                       : NULL,
+                                           "cannot limit the number of %s namespaces in the sandbox", kinds[i].name);
+        }
+        return 0;
 }
 
 int isolate_new_child(const Profile *profile, LaunchFailure *failure) {
@@ -230,6 +258,12 @@ int isolate_new_child(const Profile *profile, LaunchFailure *failure) {
                 if (profile->domainname && setdomainname(profile->domainname, strlen(profile->domainname)) < 0)
                         return failure_set(failure, errno, NULL, "cannot set the domain name '%s'",
                                            profile->domainname);
+        }
+
+        if (profile->nested_namespaces > 0) {
+                r = limit_namespaces(profile, failure);
+                if (r < 0)
+                        return r;
         }
 
         if ((flags & CLONE_NEWNET) && profile->network == PROFILE_NETWORK_PRIVATE)
@@ -261,7 +295,7 @@ int isolate_pid_of(int pidfd, pid_t *ret) {
         return 0;
 }
 
-/* The one line of a uid_map or gid_map that we write: an id inside, the same as we see it, 1. */
+/* The first line of a uid_map or gid_map of ours is about the owner: his id inside, the same as we see it, 1. */
 static int read_id_map(pid_t pid, const char *file, unsigned *ret_inside, unsigned *ret_outside) {
         _cleanup_free_ char *text = NULL;
         char path[64];
@@ -373,30 +407,6 @@ int isolate_join_mounts(int init_pidfd, LaunchFailure *failure) {
                         return failure_set(failure, 0, NULL, "the sandbox has ended");
                 return failure_set(failure, errno, NULL, "cannot join the mounts of the sandbox");
         }
-        return 0;
-}
-
-int isolate_scope(const Profile *profile, LaunchFailure *failure) {
-        _cleanup_close_ int fd = -EBADF;
-        LandlockRuleset ruleset = {};
-        long abi;
-
-        if (!profile->pid_host && profile->network != PROFILE_NETWORK_HOST)
-                return 0;
-
-        /* A second wall only: sentry-kernel keeps signals inside, and the host's network is what was asked for. */
-        abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
-        if (abi < LANDLOCK_ABI_SCOPES)
-                return 0;
-
-        if (profile->pid_host)
-                ruleset.scoped |= LANDLOCK_SCOPE_SIGNALS;
-        if (profile->network == PROFILE_NETWORK_HOST)
-                ruleset.scoped |= LANDLOCK_SCOPE_SOCKETS;
-
-        fd = (int) syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
-        if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
-                return failure_set(failure, errno, NULL, "cannot enter a Landlock domain");
         return 0;
 }
 

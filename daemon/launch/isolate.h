@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Namespaces, capabilities and scopes: what the kernel itself keeps apart. */
+/* Namespaces and capabilities: what the kernel itself keeps apart. */
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,9 +25,6 @@ int isolate_pid_of(int pidfd, pid_t *ret);
 int isolate_join(int init_pidfd, LaunchFailure *failure);
 /* Its child joins the mount namespace: root and working directory are then the sandbox's. */
 int isolate_join_mounts(int init_pidfd, LaunchFailure *failure);
-
-/* Where the PID or network namespace is the host's, signals and abstract sockets are kept inside by Landlock. */
-int isolate_scope(const Profile *profile, LaunchFailure *failure);
 
 /* Keeps these capabilities (bit per CAP_*), also over exec, and gives up the others for good. */
 int isolate_capabilities(uint64_t keep, LaunchFailure *failure);

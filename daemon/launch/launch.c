@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@
 #include "profile-features.h"
 #include "program.h"
 #include "syscall.h"
+#include "uplink.h"
 #include "util.h"
 #include "wait.h"
 
@@ -48,6 +50,7 @@ typedef struct Launch {
         LaunchFailure failure;
         char *caller_cwd;                            /* owned */
         LaunchCgroup cgroup;
+        Uplink uplink;
         int signal_fd;
         int status_fds[2];                           /* pipe: child writes */
         int init_fd;                                 /* sentry-init, or -EBADF */
@@ -59,6 +62,7 @@ typedef struct Launch {
 
 static void launch_done(Launch *launch) {
         cgroup_done(&launch->cgroup);
+        uplink_done(&launch->uplink);
         free(launch->caller_cwd);
         safe_close(launch->signal_fd);
         safe_close(launch->init_fd);
@@ -99,10 +103,13 @@ static int take_signals(Launch *launch) {
         return launch->signal_fd < 0 ? -errno : 0;
 }
 
-/* A sandbox has one user and one group. */
+/* A sandbox has one user and one group, if it has no range of them. */
 static int check_user(const LaunchRequest *request, LaunchFailure *failure) {
         char hint[200];
 
+        /* Where there are more, the kernel tells whether these are among them. */
+        if (request->profile->users == PROFILE_USERS_RANGE)
+                return 0;
         if ((request->uid < 0 || request->uid == geteuid()) && (request->gid < 0 || request->gid == getegid()))
                 return 0;
 
@@ -165,6 +172,11 @@ static int prepare(Launch *launch) {
         r = cgroup_prepare(request, &launch->cgroup, failure);
         if (r < 0)
                 return r;
+        if (request->profile->pasta && request->init_pidfd < 0) {
+                r = uplink_prepare(request->name, &launch->uplink, failure);
+                if (r < 0)
+                        return r;
+        }
         r = request->init_pidfd >= 0 ? isolate_join(request->init_pidfd, failure)
                                      : isolate_new(request->profile, failure);
         if (r < 0)
@@ -203,14 +215,18 @@ static int attend(Launch *launch, LaunchWait *wait) {
         if (r < 0 && r != -EPIPE) /* EPIPE: it failed before, and says why itself */
                 return failure_set(&launch->failure, r, NULL, "cannot send the seccomp filter");
 
-        return isolate_capabilities(0, &launch->failure);
+        /* A program of many users may become one whom we could not signal. */
+        return isolate_capabilities(launch->request->profile->users == PROFILE_USERS_RANGE ? UINT64_C(1) << CAP_KILL : 0,
+                                    &launch->failure);
 }
 
-static _Noreturn void run_child(const Launch *launch) {
+static _Noreturn void run_child(const Launch *launch, bool in_cgroup) {
         LaunchChild child = {
                 .request = launch->request,
                 .caller_cwd = launch->caller_cwd,
                 .cgroup = &launch->cgroup,
+                .in_cgroup = in_cgroup,
+                .uplink_fd = launch->uplink.fd,
                 .status_fd = launch->status_fds[1],
                 .init_fd = launch->init_fd,
                 .filter_fd = launch->filter_fds[0],
@@ -229,12 +245,14 @@ int launch_run(const LaunchRequest *request) {
         _cleanup_(launch_done) Launch launch = {
                 .request = request,
                 .cgroup = { .parent_fd = -EBADF, .fd = -EBADF, .procs_fd = -EBADF, .events_fd = -EBADF },
+                .uplink = UPLINK_NONE,
                 .signal_fd = -EBADF,
                 .init_fd = -EBADF,
                 .status_fds = { -EBADF, -EBADF },
                 .filter_fds = { -EBADF, -EBADF },
         };
         LaunchWait wait = { .name = request->name, .pidfd = -EBADF, .proc_status_fd = -EBADF };
+        bool in_cgroup = false;
         int code;
 
         if (prepare(&launch) < 0) {
@@ -242,7 +260,8 @@ int launch_run(const LaunchRequest *request) {
                 return launch.failure.code;
         }
 
-        wait.pid = fork();
+        /* Who joins a sandbox that may be paused does so at the last moment. */
+        wait.pid = request->init_pidfd >= 0 ? fork() : cgroup_fork(&launch.cgroup, &in_cgroup);
         if (wait.pid < 0) {
                 failure_set(&launch.failure, errno,
                             errno == EAGAIN ? "There are too many processes (ulimit -u)." : NULL,
@@ -251,7 +270,7 @@ int launch_run(const LaunchRequest *request) {
                 return launch.failure.code;
         }
         if (wait.pid == 0)
-                run_child(&launch);
+                run_child(&launch, in_cgroup);
 
         launch.status_fds[1] = safe_close(launch.status_fds[1]);
         launch.filter_fds[0] = safe_close(launch.filter_fds[0]);

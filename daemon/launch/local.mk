@@ -10,11 +10,20 @@ liblaunch_a_SOURCES = \
 	daemon/launch/failure.h \
 	daemon/launch/filter.c \
 	daemon/launch/filter.h \
+	daemon/launch/id-range.c \
+	daemon/launch/id-range.h \
 	daemon/launch/isolate.c \
 	daemon/launch/isolate.h \
+	daemon/launch/landlock.c \
+	daemon/launch/landlock.h \
 	daemon/launch/launch.c \
 	daemon/launch/launch.h \
+	daemon/launch/cgroup-limits.c \
+	daemon/launch/cgroup-limits.h \
 	daemon/launch/mount-dev.c \
+	daemon/launch/mount-facts.c \
+	daemon/launch/mount-mask.c \
+	daemon/launch/mount-overlay.c \
 	daemon/launch/mount-tree.c \
 	daemon/launch/mount-tree.h \
 	daemon/launch/mounts-internal.h \
@@ -24,9 +33,11 @@ liblaunch_a_SOURCES = \
 	daemon/launch/program-exec.h \
 	daemon/launch/program.c \
 	daemon/launch/program.h \
+	daemon/launch/uplink.c \
+	daemon/launch/uplink.h \
 	daemon/launch/wait.c \
 	daemon/launch/wait.h
-liblaunch_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
+liblaunch_a_CFLAGS = $(AM_CFLAGS) -pthread $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 
 # Runs in sandboxes, where there may be no library at all; and without sanitizers, which would need /proc and more.
 pkglibexec_PROGRAMS += sentry-init

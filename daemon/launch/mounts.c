@@ -34,7 +34,8 @@ static const char *mount_what(const ProfileMount *mount) {
         static const char *const names[_PROFILE_MOUNT_TYPE_MAX] = {
                 [PROFILE_MOUNT_TMPFS] = "a tmpfs",      [PROFILE_MOUNT_PROC] = "a procfs",
                 [PROFILE_MOUNT_DEV] = "a set of devices", [PROFILE_MOUNT_DEVPTS] = "a devpts",
-                [PROFILE_MOUNT_MQUEUE] = "an mqueue",
+                [PROFILE_MOUNT_MQUEUE] = "an mqueue",     [PROFILE_MOUNT_SYSFS] = "a sysfs",
+                [PROFILE_MOUNT_OVERLAY] = "an overlay",
         };
 
         return mount->type == PROFILE_MOUNT_BIND ? mount->source : names[mount->type];
@@ -46,16 +47,19 @@ static void mounter_done(Mounter *mounter) {
                         safe_close(mounter->sources[i]);
         free(mounter->sources);
         free(mounter->own);
+        safe_close(mounter->scratch);
         safe_close(mounter->root);
 }
 
-/* True when a mount is a copy of something on the host: binds, and /proc where there is no PID namespace for a
- * fresh one. Sets *ret_source. */
+/* True when a mount is a copy of something on the host: binds, and /proc and /sys where there is no PID or network
+ * namespace for fresh ones. Sets *ret_source. */
 static bool is_bind(const Mounter *mounter, const ProfileMount *mount, const char **ret_source) {
         if (mount->type == PROFILE_MOUNT_BIND)
                 *ret_source = mount->source;
         else if (mount->type == PROFILE_MOUNT_PROC && mounter->profile->pid_host)
                 *ret_source = "/proc";
+        else if (mount->type == PROFILE_MOUNT_SYSFS && !(mounter->profile->namespaces & CLONE_NEWNET))
+                *ret_source = "/sys";
         else
                 return false;
         return true;
@@ -80,8 +84,13 @@ static int take_sources(Mounter *mounter) {
 
                 if (!is_bind(mounter, mount, &source))
                         continue;
+                if (mount->data)
+                        return failure_set(mounter->failure, 0,
+                                           "It takes a /proc of the sandbox's own: \"pid\": \"private\".",
+                                           "cannot mount %s on %s with the option %s", source, mount->destination,
+                                           mount->data);
 
-                r = tree_clone(AT_FDCWD, source, mount->recursive || mount->type == PROFILE_MOUNT_PROC,
+                r = tree_clone(AT_FDCWD, source, mount->recursive || mount->type != PROFILE_MOUNT_BIND,
                                mounter->sources + i);
                 if (r >= 0)
                         continue;
@@ -90,6 +99,8 @@ static int take_sources(Mounter *mounter) {
                         hint = "Make it, or take the mount out of the profile.";
                 else if (r == -EACCES)
                         hint = "The user who starts the sandbox must be able to reach it.";
+                else if (r == -ELOOP)
+                        hint = "Symbolic links go round in a circle there, or there are more than 40 of them.";
                 else if (r == -EINVAL && !mount->recursive)
                         hint = "Other file systems are mounted below it, which must come along: use the option "
                                "\"rbind\".";
@@ -145,6 +156,10 @@ static int attach_root(Mounter *mounter) {
                 return failure_set(mounter->failure, ENOTDIR, "See the key root.path of the profile.",
                                    "cannot use %s as the root directory", profile->root_path);
 
+        r = mounter_prepare_scratch(mounter);
+        if (r < 0)
+                return r;
+
         r = tree_attach(tree, AT_FDCWD, "/",
                         MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (profile->root_read_only ? MOUNT_ATTR_RDONLY : 0),
                         true);
@@ -168,6 +183,15 @@ static bool is_own(const Mounter *mounter, int fd) {
                 if (mounter->own[i] == st.st_dev)
                         return true;
         return false;
+}
+
+int mounter_attach_over_root(Mounter *mounter, int tree) {
+        int r;
+
+        r = tree_attach(tree, AT_FDCWD, "/", 0, false);
+        if (r >= 0)
+                mounter->n_over_root++;
+        return r;
 }
 
 int mounter_attach_own(Mounter *mounter, int tree, int dirfd, const char *path) {
@@ -218,7 +242,7 @@ static int make_below(int base, const char *rest, bool directory, int *ret) {
 }
 
 /* Finds the place of a mount inside the sandbox; makes it where that touches nobody's disk. */
-static int open_destination(Mounter *mounter, const ProfileMount *mount, bool directory, int *ret) {
+int mounter_open_destination(Mounter *mounter, const ProfileMount *mount, bool directory, int *ret) {
         const char *destination = mount->destination;
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
@@ -320,7 +344,7 @@ static int mount_bind(Mounter *mounter, const ProfileMount *mount, int tree, con
 
         if (fstat(tree, &st) < 0)
                 return failure_set(mounter->failure, errno, NULL, "cannot look at %s", source);
-        r = open_destination(mounter, mount, S_ISDIR(st.st_mode), &destination);
+        r = mounter_open_destination(mounter, mount, S_ISDIR(st.st_mode), &destination);
         if (r < 0)
                 return r;
 
@@ -339,6 +363,9 @@ static const char *file_system_hint(const ProfileMount *mount, int error, const 
                        "uncover them (Docker: --security-opt systempaths=unconfined), or use \"pid\": \"host\".";
         if (mount->type == PROFILE_MOUNT_MQUEUE && error == -EPERM)
                 return "It needs an IPC namespace: keep {\"type\": \"ipc\"} in linux.namespaces.";
+        if (mount->type == PROFILE_MOUNT_SYSFS && error == -EPERM)
+                return "The kernel refuses because parts of /sys are covered out here, as in most containers: leave the "
+                       "mount out, or use \"network\": \"host\".";
         if (*message)
                 return message;
         if (error == -ENODEV)
@@ -360,6 +387,7 @@ static int mount_file_system(Mounter *mounter, const ProfileMount *mount, uint64
                 [PROFILE_MOUNT_DEVPTS] = { .type = "devpts", .options = "newinstance,ptmxmode=0666,mode=620",
                                            .on = MOUNT_ATTR_NOEXEC, .off = MOUNT_ATTR_NODEV },
                 [PROFILE_MOUNT_MQUEUE] = { .type = "mqueue", .on = MOUNT_ATTR_NOEXEC },
+                [PROFILE_MOUNT_SYSFS] = { .type = "sysfs", .on = MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY },
         };
         _cleanup_close_ int destination = -EBADF, tree = -EBADF;
         const char *type = kinds[mount->type].type;
@@ -373,7 +401,7 @@ static int mount_file_system(Mounter *mounter, const ProfileMount *mount, uint64
                 attributes &= ~(uint64_t) MOUNT_ATTR_RDONLY;
         }
 
-        r = open_destination(mounter, mount, true, &destination);
+        r = mounter_open_destination(mounter, mount, true, &destination);
         if (r < 0)
                 return r;
 
@@ -382,8 +410,9 @@ static int mount_file_system(Mounter *mounter, const ProfileMount *mount, uint64
                 return failure_set(mounter->failure, r, file_system_hint(mount, r, message), "cannot make a %s for %s",
                                    type, mount->destination);
 
-        r = mount->type == PROFILE_MOUNT_PROC ? tree_attach(tree, destination, "", 0, false)
-                                              : mounter_attach_own(mounter, tree, destination, "");
+        r = mount->type == PROFILE_MOUNT_PROC || mount->type == PROFILE_MOUNT_SYSFS ?
+                    tree_attach(tree, destination, "", 0, false) :
+                    mounter_attach_own(mounter, tree, destination, "");
         if (r < 0)
                 return failure_set(mounter->failure, r, NULL, "cannot mount a %s on %s", type, mount->destination);
 
@@ -411,8 +440,10 @@ static int switch_root(Mounter *mounter) {
                                                      "of its own."
                                                    : NULL,
                                    "cannot switch to the new root directory");
-        if (syscall(SYS_umount2, ".", UMOUNT_DETACH) < 0)
-                return failure_set(mounter->failure, errno, NULL, "cannot let go of the old root directory");
+        /* What we laid over the old root is on top of it there, too; the last of these is the old root itself. */
+        for (unsigned i = 0; i <= mounter->n_over_root; i++)
+                if (syscall(SYS_umount2, ".", UMOUNT_DETACH) < 0)
+                        return failure_set(mounter->failure, errno, NULL, "cannot let go of the old root directory");
         if (chdir("/") < 0)
                 return failure_set(mounter->failure, errno, NULL, "cannot enter the new root directory");
         return 0;
@@ -436,7 +467,11 @@ static int mount_all(Mounter *mounter) {
                                       (mount->noexec ? MOUNT_ATTR_NOEXEC : 0);
                 const char *source;
 
-                if (is_bind(mounter, mount, &source))
+                if (mount->type == PROFILE_MOUNT_SYSFS) /* root is root to it, capabilities or not */
+                        attributes |= MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC;
+                if (mount->type == PROFILE_MOUNT_OVERLAY)
+                        r = mount_overlay(mounter, mount, attributes);
+                else if (is_bind(mounter, mount, &source))
                         r = mount_bind(mounter, mount, mounter->sources[i], source, attributes);
                 else
                         r = mount_file_system(mounter, mount, attributes);
@@ -444,11 +479,18 @@ static int mount_all(Mounter *mounter) {
                         return r;
         }
 
+        r = mounter_mask(mounter);
+        if (r >= 0)
+                r = mounter_state_facts(mounter);
+        if (r < 0)
+                return r;
         return switch_root(mounter);
 }
 
 int mounts_apply(const Profile *profile, LaunchFailure *failure) {
-        _cleanup_(mounter_done) Mounter mounter = { .profile = profile, .failure = failure, .root = -EBADF };
+        _cleanup_(mounter_done) Mounter mounter = {
+                .profile = profile, .failure = failure, .root = -EBADF, .scratch = -EBADF,
+        };
         mode_t mask;
         int r;
 

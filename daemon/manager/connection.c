@@ -153,6 +153,8 @@ Connection *connection_free(Connection *c) {
         LIST_REMOVE(c, connections);
         manager->n_connections--;
 
+        c->subscribers = sd_bus_track_unref(c->subscribers);
+        manager_check_subscribed(manager);
         authorize_drop_connection(c);
         pending_drop_connection(manager, c);
         sd_bus_close_unref(c->bus);
@@ -210,6 +212,39 @@ int connection_query_uid(Connection *c, sd_bus_message *m, uid_t *ret) {
 
         *ret = uid;
         return 0;
+}
+
+static int on_subscriber_gone(sd_bus_track *track, void *userdata) {
+        Connection *c = userdata;
+
+        manager_check_subscribed(c->manager);
+        return 0;
+}
+
+int connection_subscribe(Connection *c, sd_bus_message *m, bool yes) {
+        int r = 0;
+
+        if (c->peer)
+                c->subscribed = yes;
+        else {
+                if (!c->subscribers)
+                        r = sd_bus_track_new(c->bus, &c->subscribers, on_subscriber_gone, c);
+                if (r >= 0)
+                        r = yes ? sd_bus_track_add_sender(c->subscribers, m) : sd_bus_track_remove_sender(c->subscribers, m);
+        }
+        if (r < 0)
+                return r;
+        manager_check_subscribed(c->manager);
+        return 0;
+}
+
+bool connections_subscribed(const Manager *manager) {
+        const Connection *c;
+
+        LIST_FOREACH(c, &manager->connections, connections)
+                if (c->subscribed || (c->subscribers && sd_bus_track_count(c->subscribers) > 0))
+                        return true;
+        return false;
 }
 
 /* A bus shows signals to everybody who asks for them: what is on it must not be secret. */

@@ -31,6 +31,8 @@ struct Connection {
         bool peer;        /* immutable: no bus between, the other end is one process */
         uid_t uid;        /* immutable: the peer's; nothing on a bus */
         bool doomed;      /* closed as soon as no callback of it runs */
+        bool subscribed;  /* peers only: the other end wants to hear of tasks */
+        sd_bus_track *subscribers; /* owned; bus only: the clients that do. NULL: none ever did */
         bool dropping;    /* bus only: signals are being left out, which was logged */
         Sender senders[CONNECTION_SENDERS]; /* bus only: a ring */
         unsigned next_sender;               /* the slot of senders to use next */
@@ -48,6 +50,11 @@ Connection *connection_of(Manager *manager, sd_bus *bus);
 
 /* The effective user of who sent a message. On a bus this asks the bus daemon the first time. */
 int connection_query_uid(Connection *c, sd_bus_message *m, uid_t *ret);
+
+/* Whether the sender of a message wants to hear of tasks: TaskNew, TaskExec and TaskExit are told to nobody otherwise. */
+int connection_subscribe(Connection *c, sd_bus_message *m, bool yes);
+/* Whether anybody does. */
+bool connections_subscribed(const Manager *manager);
 
 /* Telling everybody who may see the sandbox. */
 void broadcast_added(Sandbox *s);

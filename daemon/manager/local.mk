@@ -31,4 +31,4 @@ sentryd_SOURCES = \
 	daemon/manager/spawn.c \
 	daemon/manager/spawn.h
 sentryd_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
-sentryd_LDADD = libcommon.a $(SYSTEMD_LIBS) $(JSON_LIBS) $(CAP_LIBS)
+sentryd_LDADD = libcommon.a libkernelemu.a $(SYSTEMD_LIBS) $(JSON_LIBS) $(CAP_LIBS)

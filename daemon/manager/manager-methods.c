@@ -307,6 +307,20 @@ int manager_method_get_sandbox_by_pid(sd_bus_message *m, void *userdata, sd_bus_
         return sd_bus_reply_method_return(m, "o", s->path);
 }
 
+int manager_method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        int r;
+
+        r = connection_subscribe(userdata, m, true);
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
+int manager_method_unsubscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        int r;
+
+        r = connection_subscribe(userdata, m, false);
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
 int manager_method_list_profiles(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         ProfileListing *listing = NULL;

@@ -308,6 +308,17 @@ void manager_forget_ended(Manager *m) {
         }
 }
 
+void manager_check_subscribed(Manager *m) {
+        bool subscribed = connections_subscribed(m);
+        Sandbox *s;
+
+        if (subscribed == m->subscribed)
+                return;
+        m->subscribed = subscribed;
+        TAILQ_FOREACH(s, &m->live, queue)
+                sandbox_tell_subscribed(s);
+}
+
 void manager_check_idle(Manager *m) {
         if (m->embedded)
                 embedded_check_idle(m);

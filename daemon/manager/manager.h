@@ -58,6 +58,7 @@ struct Manager {
         unsigned n_authorizations;        /* length of authorizations */
         uint64_t authorization_counter;   /* the number of the last question to polkit */
 
+        bool subscribed;   /* somebody wants to hear of tasks: sentry-kernels have been told */
         unsigned emitting; /* > 0 while we emit signals: finding objects then needs no caller's permission */
         Embedded *embedded; /* owned: MANAGER_EMBEDDED only */
 };
@@ -102,6 +103,9 @@ void manager_unlink_sandbox(Manager *m, Sandbox *s);   /* live → nowhere */
 void manager_retire_sandbox(Manager *m, Sandbox *s);   /* live → ended */
 void manager_forget_ended(Manager *m);                 /* drops the oldest of too many ended */
 
+/* Tells the sentry-kernels when the first one subscribes to what happens to tasks, and when the last one is gone. */
+void manager_check_subscribed(Manager *m);
+
 /* Something that idleness depends on has changed. */
 void manager_check_idle(Manager *m);
 
@@ -110,6 +114,8 @@ int manager_method_create_sandbox(sd_bus_message *m, void *userdata, sd_bus_erro
 int manager_method_list_sandboxes(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_get_sandbox(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_get_sandbox_by_pid(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int manager_method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int manager_method_unsubscribe(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_list_profiles(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_get_profile(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_check_profile(sd_bus_message *m, void *userdata, sd_bus_error *error);

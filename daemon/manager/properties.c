@@ -22,6 +22,7 @@ static const struct {
         { "StartedUSec", 't', offsetof(Sandbox, started_usec), 0    },
         { "PauseDepth",  'u', offsetof(Sandbox, pause_depth),  0    },
         { "CPUs",        's', offsetof(Sandbox, cpus),         4096 },
+        { "Walls",       's', offsetof(Sandbox, walls),        1024 },
 };
 
 /* "exited" is missing: that is ours to say, with the status, once Exited has come. */

@@ -163,3 +163,19 @@ int sandbox_property_get_is_paused(sd_bus *bus, const char *path, const char *in
 
         return sd_bus_message_append(reply, "b", (int) streq(s->state, "paused"));
 }
+
+int sandbox_property_get_walls(sd_bus *bus, const char *path, const char *interface, const char *property,
+                               sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Sandbox *s = userdata;
+        _cleanup_free_ char *words = strdup(s->walls ?: "");
+        char *rest = words, *word;
+        int r;
+
+        if (!words)
+                return -ENOMEM;
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "s");
+        while (r >= 0 && (word = strsep(&rest, " ")))
+                if (*word)
+                        r = sd_bus_message_append(reply, "s", word);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}

@@ -107,8 +107,29 @@ void sandbox_settle(Sandbox *s) {
                         break;
 }
 
+void sandbox_tell_subscribed(Sandbox *s) {
+        _cleanup_bus_message_ sd_bus_message *call = NULL;
+        int r;
+
+        if (!s->kernel_ready || !s->kernel || s->ended)
+                return;
+        r = sd_bus_message_new_method_call(s->kernel, &call, NULL, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, "TellTasks");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "b", (int) s->manager->subscribed);
+        if (r >= 0)
+                r = sd_bus_message_set_expect_reply(call, 0);
+        if (r >= 0)
+                r = sd_bus_send(s->kernel, call, NULL);
+        if (r < 0)
+                log_warning_errno(r, "Failed to ask sentry-kernel of sandbox %s about its tasks: %m", s->name);
+}
+
 static int on_kernel_connected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        pending_kernel_ready(userdata);
+        Sandbox *s = userdata;
+
+        pending_kernel_ready(s);
+        if (s->manager->subscribed)
+                sandbox_tell_subscribed(s);
         return 1;
 }
 
@@ -395,6 +416,7 @@ Sandbox *sandbox_free(Sandbox *s) {
         free(s->hostname);
         free(s->domainname);
         free(s->cpus);
+        free(s->walls);
         free(s);
         return NULL;
 }

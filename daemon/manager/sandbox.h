@@ -35,7 +35,7 @@ struct Sandbox {
 
         /* Said by sentry-kernel, so not to be relied on for security. */
         const char *state; /* static text: starting, running, paused, exited; never NULL */
-        char *hostname, *domainname, *cpus; /* owned; NULL: not told yet */
+        char *hostname, *domainname, *cpus, *walls; /* owned; NULL: not told yet */
         uint32_t init_pid;         /* 0: none yet, or no longer */
         uint32_t pause_depth;
         uint64_t started_usec;     /* CLOCK_REALTIME; our own measure until we are told better */
@@ -80,6 +80,9 @@ Sandbox *sandbox_free(Sandbox *s);
  * never gets an older answer from us. The sandbox may have ended after it, but is still there. */
 void sandbox_settle(Sandbox *s);
 
+/* Tells sentry-kernel whether anybody wants to hear of tasks. */
+void sandbox_tell_subscribed(Sandbox *s);
+
 /* Kills sentry-kernel; its end ends the sandbox and, by the launch socket, the program. */
 void sandbox_kill_kernel(Sandbox *s);
 
@@ -100,5 +103,7 @@ int sandbox_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int sandbox_method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int sandbox_property_get_profile(sd_bus *bus, const char *path, const char *interface, const char *property,
                                  sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int sandbox_property_get_walls(sd_bus *bus, const char *path, const char *interface, const char *property,
+                               sd_bus_message *reply, void *userdata, sd_bus_error *error);
 int sandbox_property_get_is_paused(sd_bus *bus, const char *path, const char *interface, const char *property,
                                    sd_bus_message *reply, void *userdata, sd_bus_error *error);

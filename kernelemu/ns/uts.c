@@ -2,55 +2,39 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "kernel.h"
 #include "ns/uts.h"
 
-void uts_table_init(UTSTable *table) {
-        LIST_INIT(&table->namespaces);
-        table->n_namespaces = 0;
-}
+int uts_namespace_add(NamespaceTable *table, uint64_t inode, const Namespace *parent, Namespace **ret) {
+        int r;
 
-void uts_table_done(UTSTable *table) {
-        UTSNamespace *ns;
-
-        while ((ns = LIST_FIRST(&table->namespaces))) {
-                LIST_REMOVE(ns, link);
-                free(ns);
-        }
-        table->n_namespaces = 0;
-}
-
-UTSNamespace *uts_table_find(const UTSTable *table, uint64_t inode) {
-        UTSNamespace *ns;
-
-        LIST_FOREACH(ns, &table->namespaces, link)
-                if (ns->inode == inode)
-                        return ns;
-        return NULL;
-}
-
-int uts_table_add(UTSTable *table, uint64_t inode, const UTSNamespace *parent, UTSNamespace **ret) {
-        UTSNamespace *ns;
-
-        if (uts_table_find(table, inode))
-                return -EEXIST;
-        if (table->n_namespaces >= UTS_NAMESPACES_MAX)
-                return -ENOSPC;
-
-        ns = calloc(1, sizeof(UTSNamespace));
-        if (!ns)
-                return -ENOMEM;
-        if (parent)
-                *ns = *parent;
-        ns->inode = inode;
-
-        LIST_INSERT_HEAD(&table->namespaces, ns, link);
-        table->n_namespaces++;
-        if (ret)
-                *ret = ns;
+        r = namespace_add(table, NAMESPACE_UTS, inode, ret);
+        if (r < 0 || !parent)
+                return r;
+        memcpy((*ret)->nodename, parent->nodename, sizeof(parent->nodename));
+        memcpy((*ret)->domainname, parent->domainname, sizeof(parent->domainname));
         return 0;
+}
+
+Namespace *uts_namespace_parent(Kernel *kernel, HostTid tid) {
+        Host *host = kernel->host;
+        HostPeer peer;
+        uint64_t inode;
+
+        while (host->ops->task_info(host, tid, &peer) >= 0 && peer.parent != 0 && peer.parent != tid) {
+                Namespace *ns;
+
+                tid = peer.parent;
+                if (!task_table_find_host(&kernel->tasks, tid) ||
+                    host->ops->task_namespace(host, tid, NAMESPACE_UTS, &inode) < 0)
+                        break;
+                ns = namespace_find(&kernel->namespaces, NAMESPACE_UTS, inode);
+                if (ns)
+                        return ns;
+        }
+        return kernel->first_uts;
 }
 
 void uts_name_set(char name[static ABI_UTS_LENGTH], const char *value, size_t length) {
@@ -60,7 +44,7 @@ void uts_name_set(char name[static ABI_UTS_LENGTH], const char *value, size_t le
         memset(name + length, 0, ABI_UTS_LENGTH - length);
 }
 
-int uts_namespace_record(UTSNamespace *ns, Record *record) {
+int uts_namespace_record(Namespace *ns, Record *record) {
         record_begin(record, "uts-namespace", 1);
         record_u64(record, "inode", &ns->inode);
         record_bytes(record, "nodename", ns->nodename, sizeof(ns->nodename));

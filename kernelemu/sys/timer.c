@@ -49,12 +49,13 @@ static int read_sigevent(Kernel *kernel, const Call *call, ThreadGroup *process,
         config->signo = event.signo;
         config->value = event.value;
 
-        switch (event.notify) {
-        case ABI_SIGEV_THREAD_ID:
+        if (event.notify == ABI_SIGEV_THREAD_ID) {
                 r = find_thread(kernel, call, process, event.tid, config);
                 if (r < 0)
                         return r;
-                /* fall through */
+        }
+        switch (event.notify) {
+        case ABI_SIGEV_THREAD_ID:
         case ABI_SIGEV_SIGNAL:
         case ABI_SIGEV_THREAD:
                 return event.signo > 0 && event.signo <= (int32_t) TIMER_SIGNALS_MAX ? 0 : -EINVAL;

@@ -9,6 +9,7 @@
 #include <sys/personality.h>
 
 #include "kernel.h"
+#include "ns/uts.h"
 
 /* UNAME26, for programs that cannot read a first number above 2: 4.x and later are 2.6.60+x there. What
  * follows the numbers stays. */
@@ -46,7 +47,7 @@ static int apply_personality(Kernel *kernel, const Call *call, AbiUtsname *names
 }
 
 SYSCALL_DEFINE1(uname, GuestAddr, buffer) {
-        UTSNamespace *uts;
+        Namespace *uts;
         AbiUtsname names;
         int r;
 
@@ -71,7 +72,7 @@ SYSCALL_DEFINE1(uname, GuestAddr, buffer) {
 /* Sets one of the two names. The order of the checks is the kernel's. */
 static Verdict set_name(Kernel *kernel, const Call *call, GuestAddr address, int32_t length, bool domain) {
         char value[ABI_UTS_LENGTH - 1];
-        UTSNamespace *uts;
+        Namespace *uts;
         int r;
 
         if (!kernel_capable(kernel, call, CAP_SYS_ADMIN))

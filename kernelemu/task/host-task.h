@@ -12,6 +12,7 @@
 
 #define TASK_COMM_MAX 65U      /* with its NUL: workqueue names are long, a program's are 15 bytes */
 #define WAIT_STATUS_UNKNOWN -1
+#define TASK_GROUPS_MAX 32U
 
 /* Each part costs the host a file to read. */
 typedef enum HostTaskPart {
@@ -20,6 +21,7 @@ typedef enum HostTaskPart {
         HOST_TASK_ARGV = 1 << 2,   /* for the table: task_arguments() */
         HOST_TASK_EXE = 1 << 3,
         HOST_TASK_NS = 1 << 4,     /* the PID namespace */
+        HOST_TASK_PLACES = 1 << 6, /* root and working directory */
         HOST_TASK_UID = 1 << 5,    /* for the table: STATUS, if it was never read or the owner has changed */
 } HostTaskPart;
 
@@ -28,8 +30,11 @@ typedef struct HostCredentials {
         uint32_t uid, euid, suid, fsuid;
         uint32_t gid, egid, sgid, fsgid;
         uint32_t n_groups;
+        uint32_t groups[TASK_GROUPS_MAX]; /* the first of them */
         uint64_t cap_inheritable, cap_permitted, cap_effective, cap_bounding, cap_ambient; /* bit per CAP_* */
         bool no_new_privs;
+        int8_t dumpable;        /* prctl(2) PR_GET_DUMPABLE; -1: not to be told. STAT has to be looked at, too */
+        uint16_t umask;         /* not a credential, but told with them */
 } HostCredentials;
 
 /* Tells images of a process apart: where each exec has put, at random, its stack and its heap. */
@@ -64,6 +69,7 @@ typedef struct HostTask {
 
         char *exe;                /* HOST_TASK_EXE; owned by whoever asked. As the sandbox names it; NULL: not to be
                                    * told */
+        char *root, *cwd;         /* HOST_TASK_PLACES; likewise */
 } HostTask;
 
 /* The arguments of a process, which lie in memory that is the guest's to withhold: they are not part of HostTask. */

@@ -6,6 +6,7 @@
 #include <sys/personality.h>
 
 #include "kernel.h"
+#include "ns/pid.h"
 #include "util/macros.h"
 
 /* A task has its id before it is in /proc. After this long without another birth it is. */
@@ -18,7 +19,7 @@ int task_table_init(TaskTable *table, Kernel *kernel) {
         TAILQ_INIT(&table->processes);
         TAILQ_INIT(&table->events);
         ratelimit_init(&table->event_limit, TASK_EVENT_RATE, TASK_EVENT_BURST, kernel_now(kernel));
-        return pid_namespaces_init(&table->namespaces);
+        return 0;
 }
 
 static void queue_event(ThreadGroup *process, TaskEvent event) {
@@ -72,9 +73,11 @@ static void process_free(ThreadGroup *process) {
 
         thread_group_drop_threads(process);
         process_group_leave(table, process);
-        pid_namespace_leave(&table->namespaces, process->ns);
+        pid_namespace_leave(&table->kernel->namespaces, process->ns);
         free(process->container);
         free(process->exe);
+        free(process->root);
+        free(process->cwd);
         free(process->argv);
         free(process);
 }
@@ -121,7 +124,6 @@ void task_table_done(TaskTable *table) {
         idmap_done(&table->by_host_pid);
         idmap_done(&table->groups);
         idmap_done(&table->sessions);
-        pid_namespaces_done(&table->namespaces);
 }
 
 ThreadGroup *task_table_find(const TaskTable *table, GuestPid pid) {
@@ -171,7 +173,7 @@ static int process_add(TaskTable *table, HostTask *seen, ThreadGroup **ret) {
                 .pid = seen->id,
                 .host_pid = seen->host_id,
                 .start_usec = seen->start_usec,
-                .ns = pid_namespace_join(&table->namespaces, seen->pid_namespace, seen->parent_pid_namespace,
+                .ns = pid_namespace_join(&table->kernel->namespaces, seen->pid_namespace, seen->parent_pid_namespace,
                                          parent ? parent->ns : NULL),
                 .wait_status = WAIT_STATUS_UNKNOWN,
                 .watch = -1,
@@ -384,6 +386,25 @@ int task_table_caller(TaskTable *table, const Call *call, ThreadGroup **ret) {
         if (r >= 0)
                 *caller = (TaskCaller) { .tid = call->tid, .process = *ret, .seen_ns = now };
         return r;
+}
+
+static int compare_pid(const void *a, const void *b) {
+        const ThreadGroup *x = *(ThreadGroup *const *) a, *y = *(ThreadGroup *const *) b;
+
+        return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+int task_table_sorted(const TaskTable *table, ThreadGroup ***ret) {
+        ThreadGroup **array = calloc(table->n_processes + 1, sizeof(ThreadGroup *)), *process;
+        size_t n = 0;
+
+        if (!array)
+                return -ENOMEM;
+        TAILQ_FOREACH(process, &table->processes, link)
+                array[n++] = process;
+        qsort(array, n, sizeof(ThreadGroup *), compare_pid);
+        *ret = array;
+        return 0;
 }
 
 int task_table_set_container(TaskTable *table, HostTid pid, const char *id) {

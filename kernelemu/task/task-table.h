@@ -38,7 +38,6 @@ typedef struct TaskTable {
         unsigned n_unwatched;                 /* processes that live and have no watch */
         IdMap by_pid, by_host_pid;            /* of processes */
         IdMap groups, sessions;               /* owned by process-group.c */
-        PIDNamespaceTable namespaces;         /* owned by pid-namespace.c */
 
         unsigned syncs;                       /* counts them */
         uint64_t birth_mark;                  /* the host's mark of the last birth, as of the last sync */
@@ -74,6 +73,8 @@ ThreadGroup *task_table_find_host(const TaskTable *table, HostTid host_pid);
 int task_table_process_of(TaskTable *table, HostTid tid, ThreadGroup **ret);
 /* The same for the task that makes a call, remembered for a while. */
 int task_table_caller(TaskTable *table, const Call *call, ThreadGroup **ret);
+/* All processes by their ids, NULL at the end. The caller frees the array. 0 or -ENOMEM. */
+int task_table_sorted(const TaskTable *table, ThreadGroup ***ret);
 
 /* Puts a process into a container ("" or NULL: the sandbox's own), and with it all its descendants to come. The
  * process may be new to the table, and need not have exec'ed. -ESRCH when it is not of the sandbox, -EINVAL for an id

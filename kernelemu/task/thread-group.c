@@ -26,6 +26,13 @@ void thread_group_take(ThreadGroup *process, unsigned parts, HostTask *seen) {
                         process->owner = seen->owner;
                 process->inner_pid = seen->inner_id;
         }
+        if (parts & HOST_TASK_PLACES) {
+                free(process->root);
+                free(process->cwd);
+                process->root = seen->root;
+                process->cwd = seen->cwd;
+                seen->root = seen->cwd = NULL;
+        }
         /* A zombie has no executable any more, but had one. */
         if ((parts & HOST_TASK_EXE) && seen->exe) {
                 free(process->exe);
@@ -54,6 +61,8 @@ int thread_group_refresh(ThreadGroup *process, unsigned parts) {
                 }
         }
         free(seen.exe);
+        free(seen.root);
+        free(seen.cwd);
         return r;
 }
 

@@ -8,13 +8,13 @@
 #include <sys/queue.h>
 
 #include "host-task.h"
-#include "pid-namespace.h"
 #include "process-group.h"
 #include "task.h"
 
 #define CONTAINER_ID_MAX 128U /* with its NUL */
 
 typedef struct TaskTable TaskTable;
+typedef struct Namespace Namespace;
 
 /* Events that wait to be told. */
 typedef enum TaskEvent {
@@ -28,7 +28,7 @@ typedef struct ThreadGroup {
         GuestPid pid;             /* immutable: its number in the first PID namespace. Recorded */
         HostTid host_pid;         /* immutable; not recorded, like all that the host says: looked up again */
         uint64_t start_usec;      /* immutable: CLOCK_BOOTTIME of the host; with host_pid, its identity */
-        PIDNamespace *ns;         /* immutable; counted in it */
+        Namespace *ns;            /* immutable; its PID namespace, counted in it */
         ProcessGroup *group;      /* owned by process-group.c: setpgid(2), setsid(2) */
         LIST_ENTRY(ThreadGroup) group_link;
 
@@ -46,6 +46,7 @@ typedef struct ThreadGroup {
         uint32_t owner;           /* HostTask.owner when they were read */
         bool has_credentials;
         char *exe;                /* owned; NULL: not known */
+        char *root, *cwd;         /* owned; NULL: not known */
         char *argv;               /* owned; NULL: none */
         size_t argv_size;
         bool argv_withheld;       /* as HostArguments.withheld */

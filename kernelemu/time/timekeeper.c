@@ -8,10 +8,10 @@
 #include "time/timekeeper.h"
 #include "util/macros.h"
 
-/* Between two looks at guests that wait for an answer. */
-#define EXPIRATIONS_AT_ONCE 256U
-/* Looks at the queues are at least so far apart: a timer with an interval of 1 ns must not keep us busy. Its
- * expirations are counted all the same. */
+/* Of each clock, between two looks at guests that wait for an answer. */
+#define EXPIRATIONS_AT_ONCE 64U
+/* Looks at the queues are at least so far apart, and as far as the last one took: timers with an interval of 1 ns, or very
+ * many of them, get half of our time and no more. Their expirations are counted all the same. */
 #define RUN_INTERVAL_NS (20 * INT64_C(1000))
 
 const char *host_clock_to_string(HostClock clock) {
@@ -87,6 +87,7 @@ int timekeeper_reserve(Timekeeper *timekeeper, size_t n) {
 }
 
 void timekeeper_run(Timekeeper *timekeeper) {
+        int64_t start = timekeeper_now(timekeeper, HOST_CLOCK_MONOTONIC), rest;
         Host *host = timekeeper->kernel->host;
 
         if (timekeeper->pause_depth > 0)
@@ -98,13 +99,14 @@ void timekeeper_run(Timekeeper *timekeeper) {
                                                EXPIRATIONS_AT_ONCE);
         timekeeper->running = false;
 
+        rest = MAX2(timekeeper_now(timekeeper, HOST_CLOCK_MONOTONIC) - start, RUN_INTERVAL_NS);
         for (HostClock clock = 0; clock < _HOST_CLOCK_MAX; clock++) {
                 int64_t next = timer_queue_next(&timekeeper->queues[clock]);
 
                 if (next == TIME_NEVER && timekeeper->alarms[clock] == TIME_NEVER)
                         continue;
                 if (next != TIME_NEVER)
-                        next = MAX2(next, time_add(timekeeper_now(timekeeper, clock), RUN_INTERVAL_NS));
+                        next = MAX2(next, time_add(timekeeper_now(timekeeper, clock), rest));
                 /* An alarm that went off has to be set again, or it would go on ringing. */
                 timekeeper->alarms[clock] = next;
                 host->ops->clock_alarm(host, clock, next);

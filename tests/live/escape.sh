@@ -49,6 +49,17 @@ ways() {
         like $? '^(12[567]|[1-9])$' "$w: a script that is its own interpreter fails"
         is "$(sha256sum "$SENTRYCTL")" "$before" "$w: after all that sentryctl is what it was"
 
+        # Ways that need a mount or another root
+        check_fails "$w: chroot is refused, so that there is no way out of one" sctl run /usr/bin/python3 -c '
+import os
+os.mkdir("/tmp/x"); fd = os.open("/", os.O_RDONLY); os.chroot("/tmp/x"); os.fchdir(fd); os.chdir("../../../..")'
+        like "$(sctl run /usr/bin/python3 -c '
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True); before = open("/proc/self/mounts").read(); seen = {}
+for i in range(10000):
+    r = libc.mount(b"none", b"/tmp", b"tmpfs", 0, None); e = ctypes.get_errno(); seen[r, e] = seen.get((r, e), 0) + 1
+print(seen == {(-1, 1): 10000} and open("/proc/self/mounts").read() == before)')" True "$w: none of 10,000 mounts is made"
+
         # What the launcher holds
         is "$(sctl run sh -c 'ls -l /proc/self/fd' </dev/null | grep -E 'socket:|anon_inode|ns:|memfd|sentryctl|sentry-kernel')" '' \
                 "$w: no descriptor of the launcher's is open inside"

@@ -42,6 +42,9 @@ static int table_errno(const char *name) {
         while (object > json && *object != '{')
                 object--;
         end = strchr(object, '}');
+        field = strstr(object, "\"feature\":\"no-nesting\"");
+        if (field && end && field < end)
+                return EPERM; /* what its handler says */
         field = strstr(object, "\"errno\":\"");
         if (!field || !end || field > end || sscanf(field + 9, "%31[A-Z0-9]", value) != 1)
                 return 0;

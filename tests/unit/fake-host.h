@@ -25,6 +25,8 @@ typedef struct FakeTask {
         const char *argv, *exe; /* argv: one argument */
         unsigned n_threads;     /* with ids that follow the process's */
         bool withholds;         /* its arguments */
+        uint64_t namespaces[_NAMESPACE_KIND_MAX]; /* where it is; 0: where all are */
+        uint64_t held;          /* a network namespace that it has a descriptor of; 0: none */
 } FakeTask;
 
 /* A task of the sandbox, or one outside. It counts what it is sent. */
@@ -244,7 +246,31 @@ __attribute__((unused)) static FakePeer *fake_peer_add(FakeHost *fake, HostTid t
 }
 
 static int fake_task_namespace(Host *host, HostTid tid, NamespaceKind kind, uint64_t *ret) {
-        *ret = fake_of(host)->uts_inode;
+        FakeHost *fake = fake_of(host);
+
+        *ret = kind == NAMESPACE_UTS ? fake->uts_inode : 10 + kind;
+        for (size_t i = 0; i < FAKE_TASKS_MAX; i++)
+                if (fake->tasks[i].task.id != 0 && fake->tasks[i].task.host_id == tid &&
+                    fake->tasks[i].namespaces[kind] != 0)
+                        *ret = fake->tasks[i].namespaces[kind];
+        return 0;
+}
+
+static int fake_namespace_of(Host *host, HostTid tid, NamespaceKind kind, HostNamespace *ret) {
+        *ret = (HostNamespace) { .owner = 10 + NAMESPACE_USER };
+        return fake_task_namespace(host, tid, kind, &ret->inode);
+}
+
+static int fake_namespace_for_each_held(Host *host,
+                                        int (*function)(GuestPid pid, int fd, NamespaceKind kind,
+                                                        const HostNamespace *info, void *userdata),
+                                        void *userdata) {
+        FakeHost *fake = fake_of(host);
+
+        for (size_t i = 0; i < FAKE_TASKS_MAX; i++)
+                if (fake->tasks[i].task.id != 0 && fake->tasks[i].held != 0)
+                        (void) function(fake->tasks[i].task.id, 7, NAMESPACE_NETWORK,
+                                        &(HostNamespace) { .inode = fake->tasks[i].held, .owner = 10 }, userdata);
         return 0;
 }
 
@@ -491,6 +517,8 @@ static const HostOps fake_ops = {
         .task_find = fake_task_find,
         .task_namespace = fake_task_namespace,
         .task_personality = fake_task_personality,
+        .namespace_of = fake_namespace_of,
+        .namespace_for_each_held = fake_namespace_for_each_held,
         .task_get_affinity = fake_get_affinity,
         .task_set_affinity = fake_set_affinity,
         .task_scan = fake_task_scan,

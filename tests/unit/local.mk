@@ -2,6 +2,7 @@
 
 # Unit tests: on a fake host, with no privilege and no seccomp.
 unit_kernelemu_tests = \
+	tests/unit/test-address-rules \
 	tests/unit/test-cpuset \
 	tests/unit/test-kernel \
 	tests/unit/test-kernel-log \
@@ -23,6 +24,8 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
 unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/lib -I$(top_srcdir)/tests/unit
+tests_unit_test_address_rules_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_address_rules_LDADD = libkernelemu.a
 tests_unit_test_cpuset_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_cpuset_LDADD = libkernelemu.a
 tests_unit_test_kernel_SOURCES = tests/unit/test-kernel.c tests/unit/fake-host.h tests/lib/tap.h
@@ -53,7 +56,7 @@ tests_unit_test_trace_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trace_LDADD = libkernelemu.a
 
 unit_common_cflags = $(AM_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
-unit_common_libs = libcommon.a $(JSON_LIBS) $(CAP_LIBS)
+unit_common_libs = libcommon.a libkernelemu.a $(JSON_LIBS) $(CAP_LIBS)
 tests_unit_test_filter_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_filter_CFLAGS = $(unit_common_cflags) $(SECCOMP_CFLAGS)
 tests_unit_test_filter_LDADD = liblaunch.a libkernelemu.a $(unit_common_libs) $(SECCOMP_LIBS)

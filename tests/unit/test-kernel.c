@@ -68,13 +68,20 @@ static void test_uts(void) {
 
         fake.uts_inode++;
         is_int(fake_call(kernel, "sethostname", GUEST_BASE, 1, 0).value, 0, "in another namespace");
-        is_int((intmax_t) kernel->uts.n_namespaces, 2, "it is another name");
+        is_int((intmax_t) kernel->namespaces.n[NAMESPACE_UTS], 2, "it is another name");
         is_str(kernel->first_uts->nodename, "", "and the first stays");
-        for (unsigned i = 0; i < UTS_NAMESPACES_MAX; i++) {
+        for (unsigned i = 0; i < NAMESPACES_MAX; i++) {
                 fake.uts_inode++;
                 (void) fake_call(kernel, "uname", GUEST_BASE, 0, 0);
         }
-        is_int((intmax_t) kernel->uts.n_namespaces, UTS_NAMESPACES_MAX, "their number is limited");
+        ok(kernel->namespaces.n[NAMESPACE_UTS] < NAMESPACES_MAX, "those that nobody is in any more make room");
+        for (unsigned i = 0; i < NAMESPACES_MAX; i++) {
+                if (i < NAMESPACES_MAX - 1)
+                        fake_task(&fake, (GuestPid) i + 1, 0, 1, 1)->namespaces[NAMESPACE_UTS] = fake.uts_inode + 1;
+                fake.uts_inode++;
+                (void) fake_call(kernel, "uname", GUEST_BASE, 0, 0);
+        }
+        is_int((intmax_t) kernel->namespaces.n[NAMESPACE_UTS], NAMESPACES_MAX, "their number is limited");
         is_int(fake_call(kernel, "uname", GUEST_BASE, 0, 0).value, ENOSPC, "ENOSPC beyond");
 
         fake.uts_inode = FAKE_UTS_INODE;
@@ -232,8 +239,8 @@ static void test_record(void) {
         record_init_read(&reader, writer.data, writer.size);
         is_int(kernel_record(copy, &reader), 0, "and read");
         ok(memcmp(copy->first_uts->nodename, "changed\0name", 13) == 0, "its host name is there, NUL and all");
-        is_int((intmax_t) copy->uts.n_namespaces, 2, "so are the namespaces");
-        is_str(uts_table_find(&copy->uts, FAKE_UTS_INODE + 1)->nodename, "chan", "each with its name");
+        is_int((intmax_t) copy->namespaces.n[NAMESPACE_UTS], 2, "so are the namespaces");
+        is_str(namespace_find(&copy->namespaces, NAMESPACE_UTS, FAKE_UTS_INODE + 1)->nodename, "chan", "each with its name");
         is_int((intmax_t) copy->log.next_sequence, (intmax_t) kernel->log.next_sequence, "and the log");
 
         for (size_t cut = 0; cut < writer.size; cut += 13, cuts++) {

@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <sched.h>
 #include <sys/capability.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "profile-internal.h"
@@ -214,7 +215,7 @@ static void test_keys(void) {
         bad("{ \"mounts\": {} }", 1, "mounts", "found {}, an object");
         bad("{ \"sentry\": { \"cpus\": 1.5 } }", 1, "sentry.cpus", "found 1.5, a number that is no integer");
         bad("{ \"sentry\": { \"cpus\": 1e999 } }", 1, "sentry.cpus", "a number that is no integer");
-        bad("{ \"process\": { \"capabilities\": { \"bounding\": [] } } }", 1, "process.capabilities",
+        bad("{ \"process\": { \"capabilities\": \"CAP_KILL\" } }", 1, "process.capabilities",
             "expected an array of capability names");
 }
 
@@ -323,6 +324,7 @@ static void test_values(void) {
         bad("{ \"sentry\": { \"network\": \"bridge\" } }", 1, "sentry.network",
             "expected \"none\", \"private\" or \"host\", found \"bridge\"");
         bad("{ \"sentry\": { \"ptraceScope\": 4 } }", 1, "sentry.ptraceScope", "from 0 to 3, found 4");
+        bad("{ \"sentry\": { \"nestedNamespaces\": 64 } }", 1, "sentry.nestedNamespaces", "from 0 to 63, found 64");
         bad("{ \"sentry\": { \"ptraceScope\": -1 } }", 1, "sentry.ptraceScope", "from 0 to 3, found -1");
         bad("{ \"sentry\": { \"logSize\": 4095 } }", 1, "sentry.logSize", "from 4096 to 16777216, found 4095");
         bad("{ \"sentry\": { \"logSize\": 16777217 } }", 1, "sentry.logSize", "found 16777217");
@@ -336,7 +338,7 @@ static void test_namespaces(void) {
         bad(NAMESPACES("{ \"type\": \"user\" }"), 1, "linux.namespaces", "must have { \"type\": \"mount\" }");
         bad(NAMESPACES("{ \"type\": \"user\" }, { \"type\": \"mount\" },\n{ \"type\": \"net\" }"), 2,
             "linux.namespaces[2].type",
-            "expected \"user\", \"mount\", \"pid\", \"ipc\", \"network\", \"uts\" or \"time\"");
+            "expected \"user\", \"mount\", \"pid\", \"ipc\", \"network\", \"uts\", \"time\" or \"cgroup\"");
         bad(NAMESPACES("{ \"type\": \"user\" }, { \"type\": \"mount\" },\n{ \"type\": \"user\" }"), 2,
             "linux.namespaces[2].type", "\"user\" is listed twice");
         bad(NAMESPACES("{ \"type\": \"user\" }, { \"type\": \"mount\" },\n{}"), 2, "linux.namespaces[2].type",
@@ -366,7 +368,7 @@ static void test_mounts(void) {
         bad(MOUNT("{ \"destination\": \"/\", \"type\": \"tmpfs\" }"), 1, "mounts[0].destination", "set root.path");
         bad(MOUNT("{ \"destination\": \"//.\", \"type\": \"tmpfs\" }"), 1, "mounts[0].destination", "set root.path");
         bad(MOUNT("{ \"destination\": \"/x\", \"type\": \"ext4\" }"), 1, "mounts[0].type",
-            "expected \"bind\", \"tmpfs\", \"proc\", \"dev\", \"devpts\" or \"mqueue\", found \"ext4\"");
+            "expected \"bind\", \"tmpfs\", \"proc\", \"dev\", \"devpts\", \"mqueue\", \"sysfs\" or \"overlay\", found \"ext4\"");
         bad(MOUNT("{ \"destination\": \"/x\", \"type\": \"bind\" }"), 1, "mounts[0].source", "missing");
         bad(MOUNT("{ \"destination\": \"/x\", \"type\": \"bind\",\n\"source\": \"y\" }"), 2, "mounts[0].source",
             "absolute");
@@ -376,6 +378,38 @@ static void test_mounts(void) {
         bad(MOUNT("{ \"destination\": \"/x/\", \"type\": \"tmpfs\" },\n{ \"destination\": \"//x\", \"type\": "
                   "\"tmpfs\" }"),
             2, "mounts[1].destination", "\"/x\" has a mount already");
+#define RULE(text) "{ \"sentry\": { \"addresses\": [\n" text " ] } }"
+        bad(RULE("3"), 2, "sentry.addresses[0]", "expected an object { \"action\": \"allow\", … }, found 3");
+        bad(RULE("{ }"), 2, "sentry.addresses[0].action", "missing; expected \"allow\" or \"deny\"");
+        bad(RULE("{ \"action\": \"alow\" }"), 2, "sentry.addresses[0].action", "did you mean \"allow\"?");
+        bad(RULE("{ \"action\": \"deny\", \"prot\": 1 }"), 2, "sentry.addresses[0].prot", "did you mean \"port\"?");
+        bad(RULE("{ \"action\": \"deny\",\n\"family\": \"inet4\" }"), 3, "sentry.addresses[0].family",
+            "\"netlink\", \"vsock\"");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"10.0.0.0/33\" }"), 2, "sentry.addresses[0].address",
+            "expected a prefix of 0 to 32 bits, found \"10.0.0.0/33\"");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"10.0.0.1/8\" }"), 2, "sentry.addresses[0].address",
+            "bits after its length are 0");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"localhost\" }"), 2, "sentry.addresses[0].address",
+            "expected an address of IPv4");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"fd00::x\" }"), 2, "sentry.addresses[0].address",
+            "expected an address of IPv6");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"::ffff:10.0.0.0/104\" }"), 2, "sentry.addresses[0].address",
+            "in the way of IPv4");
+        bad(RULE("{ \"action\": \"deny\", \"address\": \"/run/../x\" }"), 2, "sentry.addresses[0].address",
+            "an absolute path without");
+        bad(RULE("{ \"action\": \"deny\", \"family\": \"netlink\", \"address\": \"x\" }"), 2,
+            "sentry.addresses[0].address", "no \"address\" with this family");
+        bad(RULE("{ \"action\": \"deny\", \"port\": 65536 }"), 2, "sentry.addresses[0].port", "found 65536");
+        bad(RULE("{ \"action\": \"deny\", \"port\": \"80;81\" }"), 2, "sentry.addresses[0].port", "found \"80;81\"");
+        bad(RULE("{ \"action\": \"deny\", \"port\": \"81-80\" }"), 2, "sentry.addresses[0].port", "the lower one first");
+        bad(RULE("{ \"action\": \"deny\", \"port\": \"\" }"), 2, "sentry.addresses[0].port", "expected a port");
+        bad(RULE("{ \"action\": \"deny\", \"family\": \"unix\", \"port\": 1 }"), 2, "sentry.addresses[0].port",
+            "no \"port\" with this family");
+        bad(RULE("{ \"action\": \"deny\", \"calls\": [] }"), 2, "sentry.addresses[0].calls", "an empty array");
+        bad(RULE("{ \"action\": \"deny\", \"calls\": [ \"recv\" ] }"), 2, "sentry.addresses[0].calls[0]",
+            "expected \"bind\", \"connect\" or \"send\"");
+        bad(RULE("{ \"action\": \"deny\", \"calls\": [ \"send\", \"send\" ] }"), 2, "sentry.addresses[0].calls[1]",
+            "stands twice");
         bad(MOUNT("3"), 1, "mounts[0]", "expected an object with destination and type, found 3");
 
         bad(OPTION("tmpfs", "suid"), 2, "mounts[0].options[0]", "\"suid\" is not allowed: no program");
@@ -385,7 +419,25 @@ static void test_mounts(void) {
             "expected one of ro, rw, nosuid, nodev, noexec, exec, mode=, size=, nr_inodes=, found \"uid=0\"");
         bad(OPTION("tmpfs", "rbind"), 2, "mounts[0].options[0]", "found \"rbind\"");
         bad(OPTION("proc", "size=1m"), 2, "mounts[0].options[0]",
-            "expected one of ro, rw, nosuid, nodev, noexec, exec, found \"size=1m\"");
+            "expected one of ro, rw, nosuid, nodev, noexec, exec, hidepid=, found \"size=1m\"");
+        bad(OPTION("proc", "hidepid=3"), 2, "mounts[0].options[0]", "expected off, noaccess, invisible or ptraceable");
+        bad(OPTION("overlay", "upperdir=/x"), 1, "mounts[0].options", "needs an option \"lowerdir=/");
+        bad(OPTION("overlay", "lowerdir=/a:b"), 2, "mounts[0].options[0]", "absolute paths without \"..\"");
+        bad(OPTION("overlay", "lowerdir=/a/../b"), 2, "mounts[0].options[0]", "absolute paths without \"..\"");
+        bad(OPTION("tmpfs", "lowerdir=/a"), 2, "mounts[0].options[0]", "found \"lowerdir=/a\"");
+        bad("{ \"linux\": { \"maskedPaths\": [\"x\"] } }", 1, "linux.maskedPaths[0]", "expected an absolute path");
+        bad("{ \"linux\": { \"readonlyPaths\": [\"/\"] } }", 1, "linux.readonlyPaths[0]", "and not \"/\", found \"/\"");
+        bad("{ \"linux\": { \"resources\": { \"memory\": { \"limit\": 0 } } } }", 1, "linux.resources.memory.limit",
+            "expected a number of bytes above 0, or -1");
+        bad("{ \"linux\": { \"resources\": { \"memory\": { \"swap\": 5 } } } }", 1, "linux.resources.memory.swap",
+            "needs linux.resources.memory.limit");
+        bad("{ \"linux\": { \"resources\": { \"cpu\": { \"period\": 5 } } } }", 1, "linux.resources.cpu.period", "1000 to");
+        bad("{ \"linux\": { \"resources\": { \"pids\": {} } } }", 1, "linux.resources.pids.limit", "missing");
+        bad("{ \"linux\": { \"resources\": { \"hugepageLimits\": [{ \"pageSize\": \"../x\", \"limit\": 1 }] } } }", 1,
+            "linux.resources.hugepageLimits[0].pageSize", "a size of pages");
+        bad("{ \"linux\": { \"resources\": { \"blockIO\": { \"throttleReadBpsDevice\": [{ \"major\": 8, \"minor\": 0 }] } } } }",
+            1, "linux.resources.blockIO.throttleReadBpsDevice[0].rate", "missing");
+        bad("{ \"sentry\": { \"limits\": \"none\" } }", 1, "sentry.limits", "\"required\" or \"best-effort\"");
         bad(OPTION("devpts", "gid=5"), 2, "mounts[0].options[0]", "expected one of ro");
         bad(OPTION("tmpfs", "ro,nosuid"), 2, "mounts[0].options[0]", "one option per string");
         bad(OPTION("tmpfs", "ro=1"), 2, "mounts[0].options[0]", "found \"ro=1\"");
@@ -440,8 +492,8 @@ static void test_many(void) {
         _cleanup_free_ char *shown = profile_problems_to_string(&problems);
         is_str(shown,
                "some/where.json:2: sentry.netwrok: unknown key; did you mean \"network\"? Known here: extends, "
-               "description, kernelRelease, kernelVersion, cpus, pid, freezer, init, ptraceScope, timers, "
-               "pauseTimers, network, emulatedCapabilities, logSize, env, unsetenv\n"
+               "description, kernelRelease, kernelVersion, cpus, pid, freezer, users, landlock, limits, init, ptraceScope, "
+               "timers, pauseTimers, nestedNamespaces, network, addresses, emulatedCapabilities, logSize, env, unsetenv\n"
                "some/where.json:3: sentry.pid: expected \"private\" or \"host\", found 7, a number\n"
                "some/where.json:4: hostname: expected a name of 1 to 64 bytes without '/' and control characters, "
                "found \"a/b\"\n"
@@ -470,7 +522,7 @@ static Profile *parse(const char *text) {
 
 static void test_parse(void) {
         const int all = CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS |
-                        CLONE_NEWTIME;
+                        CLONE_NEWTIME | CLONE_NEWCGROUP;
         _cleanup_(profile_freep) Profile *profile = parse("{}");
 
         if (!profile)
@@ -546,6 +598,26 @@ static void test_parse(void) {
                 ok(profile->n_cpus == 2 && !profile->cpus, "sentry.cpus as a number");
                 ok(profile->network == PROFILE_NETWORK_HOST && profile->namespaces == (all & ~CLONE_NEWNET),
                    "sentry.network: host");
+        }
+        profile = profile_free(profile);
+        profile = parse("{ \"sentry\": { \"addresses\": ["
+                        "{ \"action\": \"allow\", \"address\": \"10.0.0.0/8\", \"port\": \"80,8000-8100\", "
+                        "\"calls\": [ \"send\" ] }, { \"action\": \"deny\", \"address\": \"fd00::/8\", \"port\": 0 }, "
+                        "{ \"action\": \"allow\", \"address\": \"/run/a/\" }, "
+                        "{ \"action\": \"deny\", \"family\": \"vsock\" }, { \"action\": \"allow\" } ] } }");
+        if (profile) {
+                const AddressRule *rule = profile->addresses.items;
+
+                is_int((long) profile->addresses.n, 5, "sentry.addresses");
+                ok(rule->allow && rule->family == AF_INET && rule->has_prefix && rule->prefix[0] == 10 &&
+                           rule->prefix_bits == 8 && rule->n_ports == 2 && rule->ports[0].last == 80 &&
+                           rule->ports[1].first == 8000 && rule->ports[1].last == 8100 &&
+                           rule->calls == 1U << ADDRESS_SEND, "a rule with everything");
+                ok(!rule[1].allow && rule[1].family == AF_INET6 && rule[1].n_ports == 1 && rule[1].ports[0].last == 0 &&
+                           rule[1].calls == ADDRESS_CALLS_ALL, "a port as a number");
+                ok(rule[2].family == AF_UNIX && streq(rule[2].name, "/run/a"), "a path");
+                ok(rule[3].family == AF_VSOCK && rule[4].family == ADDRESS_FAMILY_ANY && !rule[4].has_prefix,
+                   "a family, and none");
         }
         profile = profile_free(profile);
         profile = parse("{ \"linux\": { \"namespaces\": [ { \"type\": \"user\" }, { \"type\": \"mount\" } ] } }");

@@ -317,19 +317,63 @@ static void test_namespaces(void) {
         task->task.parent_pid_namespace = 200;
         fake_task(&fake, 5, 4, 3, 3); /* does not tell: not exec'ed yet */
         (void) task_table_sync(table);
-        is_int(table->namespaces.n_namespaces, 3, "namespaces are known by their inodes");
-        ok(task_table_find(table, 2)->ns == table->namespaces.first, "a child is in its parent's");
+        is_int((intmax_t) kernel->namespaces.n[NAMESPACE_PID], 3, "namespaces are known by their inodes");
+        ok(task_table_find(table, 2)->ns == kernel->namespaces.first_pid, "a child is in its parent's");
         ok(task_table_find(table, 4)->ns->level == 2 &&
            task_table_find(table, 4)->ns->parent == task_table_find(table, 3)->ns, "they nest");
         ok(task_table_find(table, 5)->ns == task_table_find(table, 4)->ns, "also for who does not tell");
 
         fake_task_at(&fake, 3)->task.id = 0;
         (void) task_table_sync(table);
-        is_int(table->namespaces.n_namespaces, 3, "one with another in it stays");
+        is_int((intmax_t) kernel->namespaces.n[NAMESPACE_PID], 3, "one with another in it stays");
         fake_task_at(&fake, 4)->task.id = 0;
         fake_task_at(&fake, 5)->task.id = 0;
         (void) task_table_sync(table);
-        is_int(table->namespaces.n_namespaces, 1, "both go with the last member");
+        is_int((intmax_t) kernel->namespaces.n[NAMESPACE_PID], 1, "both go with the last member");
+        kernel_free(kernel);
+}
+
+static void test_namespace_objects(void) {
+        FakeHost fake;
+        Kernel *kernel = fake_kernel(&fake);
+        const NamespaceTable *table = &kernel->namespaces;
+        const Namespace *ns;
+
+        fake_task(&fake, 1, 0, 1, 1);
+        fake_task(&fake, 2, 1, 1, 1)->namespaces[NAMESPACE_NETWORK] = 500;
+        fake_task(&fake, 3, 1, 1, 1)->namespaces[NAMESPACE_NETWORK] = 500;
+        fake_task(&fake, 4, 1, 1, 1)->held = 600;
+        (void) task_table_sync(&kernel->tasks);
+        namespaces_sync(kernel);
+        is_int(table->n[NAMESPACE_NETWORK], 3, "those with processes, and one that a descriptor holds");
+        is_int(table->n[NAMESPACE_MOUNT], 1, "one of each kind where all are");
+        ns = namespace_find(table, NAMESPACE_NETWORK, 500);
+        ok(ns && ns->n_processes == 2 && ns->first_pid == 2, "members are counted, and the first is known");
+        is_int(ns ? (intmax_t) ns->owner_inode : 0, 10 + NAMESPACE_USER, "and its owner");
+        ns = namespace_find(table, NAMESPACE_NETWORK, 600);
+        ok(ns && ns->n_processes == 0 && ns->holder_pid == 4 && ns->holder_fd == 7, "who holds one without members");
+        is_str(kernel->first_uts->nodename, "box", "the first UTS namespace has its names");
+        is_int(namespace_find(table, NAMESPACE_UTS, FAKE_UTS_INODE) == kernel->first_uts, 1, "and is found by its inode");
+
+        fake_task_at(&fake, 2)->task.id = 0;
+        (void) task_table_sync(&kernel->tasks);
+        namespaces_sync(kernel);
+        ok(namespace_find(table, NAMESPACE_NETWORK, 500) != NULL, "one member is enough");
+        fake_task_at(&fake, 3)->task.id = 0;
+        fake_task_at(&fake, 4)->task.id = 0;
+        (void) task_table_sync(&kernel->tasks);
+        namespaces_sync(kernel);
+        is_int(table->n[NAMESPACE_NETWORK], 1, "a namespace goes with the last who is in it or holds it");
+
+        for (unsigned i = 0; i < FAKE_TASKS_MAX - 1; i++)
+                fake_task(&fake, (GuestPid) i + 10, 1, 1, 1)->namespaces[NAMESPACE_IPC] = 1000 + i;
+        (void) task_table_sync(&kernel->tasks);
+        namespaces_sync(kernel);
+        is_int(table->n[NAMESPACE_IPC], NAMESPACES_MAX, "as many as may be");
+        fake_task_at(&fake, 1)->held = 5000;
+        fake_task_at(&fake, 1)->namespaces[NAMESPACE_IPC] = 4000;
+        namespaces_sync(kernel);
+        ok(table->n[NAMESPACE_IPC] <= NAMESPACES_MAX, "never more");
         kernel_free(kernel);
 }
 
@@ -417,6 +461,7 @@ int main(void) {
         test_threads();
         test_containers();
         test_namespaces();
+        test_namespace_objects();
         test_time();
         test_record();
         return tap_done();

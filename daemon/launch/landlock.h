@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A Landlock domain for the program: a second wall, for what namespaces do not divide or a mount says anyway. Only the
+ * program is in it; sentry-kernel, in no domain, may reach into one. */
+
+#include "failure.h"
+#include "profile.h"
+
+/* To be called with no_new_privs, with the sandbox's root as "/". Adds what stands now, bit (1 << LaunchWall), to
+ * *walls. */
+int landlock_enter(const Profile *profile, uint32_t *walls, LaunchFailure *failure);
