@@ -107,7 +107,7 @@ boot_lay_out() { # TEST
 		TimeoutStartSec=$BOOT_DEADLINE
 	END
         mkdir -p "$boot_root/test/src"
-        cp -r "$srcdir"/{tests,daemon} "$boot_root/test/src/"
+        cp -r "$srcdir"/{tests,daemon,man} "$boot_root/test/src/"
         make -s -C "$SENTRYD_BUILD" install DESTDIR="$root" >"$TESTDIR/install.log" 2>&1 ||
                 bail "make install: $(cat "$TESTDIR/install.log")"
 }

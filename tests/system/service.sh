@@ -170,6 +170,32 @@ kill -KILL "$kernel"
 check "the death of its sentry-kernel is told as such" await 20 journal_has MESSAGE_ID=80ca0ef16370438180e5170143ef971d SENTRYD_SANDBOX=killed PRIORITY=3
 lost=$(journalctl -q --no-pager -b -p err -o cat SENTRYD_SANDBOX=killed | grep -c .)
 
+# ---- what the walls keep out, unless they are lowered as sentryd(8) says
+
+as $ALICE_ID sentryctl --system run --name looked sleep 1000 &
+started $!
+looked_runs() { as "$ALICE_ID" sentryctl --system --no-legend list | grep -w looked | grep -qw running; }
+check "a sandbox to look at" await 20 looked_runs
+for verb in sockets ipc; do
+        contains "$(as $ALICE_ID sentryctl --system $verb looked 2>&1)" "sentryd(8) tells how to lower them" "sentryctl $verb is told why not"
+done
+check "it is killed" as $ALICE_ID sentryctl --system kill --wait looked
+mkdir /etc/systemd/system/sentryd.service.d
+sed -n '/^\[Service\]/,/^\.Ed/p' "$srcdir/man/sentryd.8" | grep -v '^\.Ed' >/etc/systemd/system/sentryd.service.d/look.conf
+is "$(grep -c = /etc/systemd/system/sentryd.service.d/look.conf)" 3 "sentryd(8) has a drop-in"
+check "… which is read" systemctl daemon-reload
+check "… and taken up" systemctl restart $UNIT
+as $ALICE_ID sentryctl --system run --name looked sleep 1000 &
+started $!
+check "another sandbox to look at" await 20 looked_runs
+for verb in sockets ipc; do
+        check "sentryctl $verb works" as $ALICE_ID sentryctl --system $verb looked
+done
+check "it is killed" as $ALICE_ID sentryctl --system kill --wait looked
+rm -r /etc/systemd/system/sentryd.service.d
+systemctl daemon-reload
+check "the walls are up again" systemctl restart $UNIT
+
 # ---- the user's instance
 
 loginctl enable-linger alice
@@ -180,6 +206,14 @@ is "$(session $ALICE_ID sentryctl --user run uname -n 2>&1)" sandbox "her first 
 is "$(session $ALICE_ID systemctl --user is-active $UNIT)" active "… by her service manager"
 is "$(session $ALICE_ID sentryctl run sh -c 'echo in-it' 2>&1)" in-it "which sentryctl prefers"
 is "$(pgrep -u $ALICE_ID -cx sentryd)" 1 "… so there is one daemon of hers"
+session $ALICE_ID sentryctl --user run --name looked sleep 1000 &
+started $!
+looked_runs() { session "$ALICE_ID" sentryctl --user --no-legend list | grep -w looked | grep -qw running; }
+check "a sandbox of it" await 20 looked_runs
+for verb in sockets ipc fds mounts namespaces; do
+        check "sentryctl $verb works there" session $ALICE_ID sentryctl --user $verb looked
+done
+check "it is killed" session $ALICE_ID sentryctl --user kill --wait looked
 user_main=$(session $ALICE_ID systemctl --user show --value -p MainPID $UNIT)
 is "$(sed -n 's/^Seccomp:\t//p' "/proc/$user_main/status")" 2 "it is filtered"
 check "systemctl --user stop" session $ALICE_ID systemctl --user stop $UNIT
