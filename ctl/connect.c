@@ -2,11 +2,13 @@
 
 /* Which daemon to talk to, and talking to it. */
 
+#include "agent.h"
 #include "connect.h"
 #include "embedded.h"
 #include "util.h"
 
 #define EMBEDDED_TRIES 3U
+#define INTERACTIVE_USEC (330U * UINT64_C(1000000)) /* more than sentryd gives polkit for asking a person */
 #define DRIVER_NAME "org.freedesktop.DBus"
 #define DRIVER_PATH "/org/freedesktop/DBus"
 
@@ -144,13 +146,13 @@ int ctl_connect(Ctl *ctl, ConnectMode mode) {
                 return ctl_error("no sentryd is running");
 
         ctl->autostart = mode == CONNECT_START;
-        if (ctl->bus) /* polkit may ask whoever sits at the terminal */
-                (void) sd_bus_set_allow_interactive_authorization(ctl->bus, isatty(STDIN_FILENO));
         return 0;
 }
 
 void ctl_disconnect(Ctl *ctl) {
         ctl->bus = sd_bus_flush_close_unref(ctl->bus);
+        agent_stop(ctl->agent);
+        ctl->agent = 0;
 }
 
 int ctl_new_call(Ctl *ctl, const char *path, const char *interface, const char *member, sd_bus_message **ret) {
@@ -164,11 +166,36 @@ int ctl_new_call(Ctl *ctl, const char *path, const char *interface, const char *
         return r;
 }
 
+/* Sends a call that polkit would ask a password for once more, and lets it ask. */
+static int send_interactively(Ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_error *error,
+                              sd_bus_message **ret) {
+        _cleanup_bus_message_ sd_bus_message *again = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(ctl->bus, &again, sd_bus_message_get_destination(call),
+                                           sd_bus_message_get_path(call), sd_bus_message_get_interface(call),
+                                           sd_bus_message_get_member(call));
+        if (r >= 0)
+                r = bus_message_copy_body(again, call);
+        if (r >= 0)
+                r = sd_bus_message_set_allow_interactive_authorization(again, 1);
+        if (r < 0)
+                return r;
+
+        if (ctl->agent == 0)
+                ctl->agent = agent_start();
+        sd_bus_error_free(error);
+        return sd_bus_call(ctl->bus, again, timeout_usec == UINT64_MAX ? timeout_usec : INTERACTIVE_USEC, error, ret);
+}
+
 int ctl_send(Ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_error *ret_error, sd_bus_message **ret) {
         _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
         r = sd_bus_call(ctl->bus, call, timeout_usec, ret_error ?: &error, ret);
+        if (r < 0 && !ctl->peer && agent_can_ask() &&
+            sd_bus_error_has_name(ret_error ?: &error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
+                r = send_interactively(ctl, call, timeout_usec, ret_error ?: &error, ret);
         if (r >= 0)
                 return 0;
         if (ret_error)

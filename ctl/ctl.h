@@ -44,6 +44,7 @@ typedef struct Ctl {
         sd_bus *bus;      /* NULL: not connected */
         bool peer;        /* bus leads to an embedded daemon, without a bus daemon between */
         bool autostart;   /* calls may start the daemon */
+        pid_t agent;      /* what asks for passwords; 0: not started */
 } Ctl;
 
 #define OPTION_FIRST 256 /* ids below are letters */
@@ -71,7 +72,8 @@ struct Verb {
 
 extern const Verb verb_run, verb_exec, verb_start, verb_list, verb_status, verb_show, verb_ps, verb_top, verb_kill,
         verb_wait, verb_pause, verb_resume, verb_signal, verb_dmesg, verb_events, verb_trace, verb_syscalls,
-        verb_profile, verb_version, verb_fds, verb_sockets, verb_mounts, verb_namespaces, verb_ipc, verb_timers, verb_clock;
+        verb_profile, verb_version, verb_fds, verb_sockets, verb_mounts, verb_namespaces, verb_ipc, verb_timers, verb_clock,
+        verb_log_level;
 
 /* The verbs in the order of the help, ended by NULL. */
 extern const Verb *const verb_table[];

@@ -24,12 +24,15 @@ int list_arguments(Ctl *ctl, int argc, char **argv, int max_args, char **ret_pat
 /* What the lines end with. 1: it was the last. */
 static int check_last(json_object *row) {
         json_object *value;
+        const char *error;
 
         if (json_object_object_get_ex(row, "end", &value))
                 return 1;
-        if (json_object_object_get_ex(row, "error", &value))
-                return ctl_error("the sandbox cannot be looked at: %s", json_object_get_string(value) ?: "?");
-        return 0;
+        if (!json_object_object_get_ex(row, "error", &value))
+                return 0;
+        error = json_object_get_string(value) ?: "?";
+        return ctl_error("the sandbox cannot be looked at: %s%s", error, streq(error, strerror(EPERM))
+                         ? ". It may be the walls of sentryd.service: sentryd(8) tells how to lower them" : "");
 }
 
 static int read_lines(FILE *f, int (*function)(json_object *row, const char *line, void *userdata),

@@ -2,6 +2,8 @@
 
 bin_PROGRAMS += sentryctl
 sentryctl_SOURCES = \
+	ctl/agent.c \
+	ctl/agent.h \
 	ctl/connect.c \
 	ctl/connect.h \
 	ctl/credentials.c \
@@ -35,6 +37,7 @@ sentryctl_SOURCES = \
 	ctl/verb-fds.c \
 	ctl/verb-ipc.c \
 	ctl/verb-list.c \
+	ctl/verb-log-level.c \
 	ctl/verb-log.c \
 	ctl/verb-mounts.c \
 	ctl/verb-namespaces.c \

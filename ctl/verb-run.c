@@ -131,7 +131,7 @@ static int keep_unset(Ctl *ctl, Request *request) {
         int r;
 
         r = ctl_call(ctl, BUS_MANAGER_PATH, BUS_MANAGER_INTERFACE, "GetProfile", &reply, "s",
-                     *request->profile ? request->profile : "default");
+                     request->profile);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "s", &text);

@@ -217,8 +217,6 @@ typedef struct HostOps {
         /* Has timekeeper_run() called once this clock reads `at` or more, at once if it does so already. TIME_NEVER:
          * not at all. There is one alarm a clock, so this takes the place of the one before. */
         void (*clock_alarm)(Host *host, HostClock clock, int64_t at);
-        /* adjtimex(2) that changes nothing: the clock's state and what it says of itself. */
-        int (*clock_state)(Host *host, AbiTimex *timex);
 
         /* Tells whoever listens. The event and what it points to live for the call only. */
         void (*event)(Host *host, const KernelEvent *event);

@@ -4,7 +4,9 @@ dist_man_MANS += \
 	man/org.sentryd1.5 \
 	man/sentryctl.1 \
 	man/sentryd-profile.5 \
-	man/sentryd.8
+	man/sentryd.7 \
+	man/sentryd.8 \
+	man/sentryd.conf.5
 
 # The table of system calls documents itself.
 nodist_man_MANS = man/sentry-syscalls.7

@@ -75,7 +75,12 @@ live_tests = \
 	tests/live/wait.sh \
 	tests/live/terminal.sh
 
-bus_tests = tests/bus/bus.sh
+bus_tests = \
+	tests/bus/bus.sh \
+	tests/bus/config.sh \
+	tests/bus/polkit.sh
+
+system_tests = tests/system/service.sh
 
 lint_tests = \
 	tests/lint/layering.sh \
@@ -88,13 +93,21 @@ lint_tests = \
 live_programs = tests/live/address-racer
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
-TESTS += $(live_tests) $(bus_tests) $(sys_tests) $(lint_tests)
+
+check_PROGRAMS += tests/bus/mock-polkit
+tests_bus_mock_polkit_SOURCES = tests/bus/mock-polkit.c
+tests_bus_mock_polkit_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+tests_bus_mock_polkit_LDADD = $(SYSTEMD_LIBS)
+
+TESTS += $(system_tests) $(live_tests) $(bus_tests) $(sys_tests) $(lint_tests)
 
 EXTRA_DIST += \
 	$(live_tests) \
 	$(bus_tests) \
+	$(system_tests) \
 	$(lint_tests) \
 	tests/.shellcheckrc \
+	tests/lib/boot.bash \
 	tests/lib/lint.sh \
 	tests/lib/run-test \
 	tests/lib/tap.sh \

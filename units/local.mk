@@ -2,18 +2,25 @@
 
 systemdsystemunitdir = $(prefix)/lib/systemd/system
 systemduserunitdir = $(prefix)/lib/systemd/user
+dbussystemservicedir = $(datadir)/dbus-1/system-services
 dbussessionservicedir = $(datadir)/dbus-1/services
 dbuspolicydir = $(DBUS_SYSTEM_POLICY_DIR)
+polkitactiondir = $(POLKIT_ACTION_DIR)
 
 nodist_systemdsystemunit_DATA = units/system/sentryd.service
 nodist_systemduserunit_DATA = units/user/sentryd.service
-nodist_dbussessionservice_DATA = units/org.sentryd1.service
+nodist_dbussystemservice_DATA = units/system/org.sentryd1.service
+nodist_dbussessionservice_DATA = units/session/org.sentryd1.service
+systemdcatalogdir = $(prefix)/lib/systemd/catalog
+dist_systemdcatalog_DATA = units/sentryd.catalog
 dist_dbuspolicy_DATA = units/org.sentryd1.conf
+dist_polkitaction_DATA = units/org.sentryd1.policy
 
 unit_templates = \
 	units/system/sentryd.service \
+	units/system/org.sentryd1.service \
 	units/user/sentryd.service \
-	units/org.sentryd1.service
+	units/session/org.sentryd1.service
 EXTRA_DIST += $(unit_templates:=.in)
 CLEANFILES += $(unit_templates)
 $(unit_templates): %: %.in Makefile

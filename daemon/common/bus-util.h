@@ -18,6 +18,9 @@
 #define BUS_SANDBOX_INTERFACE "org.sentryd1.Sandbox"
 #define BUS_KERNEL_PATH "/org/sentryd1/kernel" /* between sentryd and a sentry-kernel only */
 
+#define BUS_LOG_PATH "/org/freedesktop/LogControl1"
+#define BUS_LOG_INTERFACE "org.freedesktop.LogControl1"
+
 #define BUS_ERROR_NO_SUCH_SANDBOX "org.sentryd1.Error.NoSuchSandbox"
 #define BUS_ERROR_NAME_IN_USE "org.sentryd1.Error.NameInUse"
 #define BUS_ERROR_NO_SUCH_PROFILE "org.sentryd1.Error.NoSuchProfile"

@@ -19,6 +19,7 @@ typedef enum LogTarget {
         LOG_TARGET_PLAIN,   /* a terminal or a pipe: "name: text" */
         LOG_TARGET_JOURNAL, /* "<n>text": the journal knows time and name */
         LOG_TARGET_FILE,    /* "time name[pid]: text" */
+        LOG_TARGET_NULL,    /* nothing */
 } LogTarget;
 
 /* One per process, set by log_open(); the process is single-threaded. */
@@ -70,18 +71,22 @@ static bool stderr_is_journal(const struct stat *st) {
         return st->st_dev == dev && st->st_ino == ino;
 }
 
-void log_open(void) {
-        const char *text = getenv("SENTRYD_LOG_LEVEL");
+/* What stderr is. */
+static LogTarget find_target(void) {
         struct stat st;
 
+        if (fstat(STDERR_FILENO, &st) < 0)
+                return LOG_TARGET_PLAIN;
+        if (stderr_is_journal(&st))
+                return LOG_TARGET_JOURNAL;
+        return S_ISREG(st.st_mode) ? LOG_TARGET_FILE : LOG_TARGET_PLAIN;
+}
+
+void log_open(void) {
+        const char *text = getenv("SENTRYD_LOG_LEVEL");
+
         logger.open = true;
-        logger.target = LOG_TARGET_PLAIN;
-        if (fstat(STDERR_FILENO, &st) >= 0) {
-                if (stderr_is_journal(&st))
-                        logger.target = LOG_TARGET_JOURNAL;
-                else if (S_ISREG(st.st_mode))
-                        logger.target = LOG_TARGET_FILE;
-        }
+        logger.target = find_target();
 
         logger.max_level = LOG_INFO;
         if (text && *text) {
@@ -99,11 +104,51 @@ void log_set_name(const char *name) {
         logger.name = name;
 }
 
-bool log_wants(int level) {
+const char *log_level_to_string(int level) {
+        static const char *const names[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug" };
+
+        return level >= LOG_EMERG && level <= LOG_DEBUG ? names[level] : "info";
+}
+
+int log_max_level(void) {
         if (!logger.open)
                 log_open();
 
-        return level <= logger.max_level;
+        return logger.max_level;
+}
+
+void log_set_max_level(int level) {
+        if (!logger.open)
+                log_open();
+
+        logger.max_level = level;
+}
+
+const char *log_target(void) {
+        if (!logger.open)
+                log_open();
+
+        return logger.target == LOG_TARGET_JOURNAL ? "journal" : logger.target == LOG_TARGET_NULL ? "null" : "console";
+}
+
+int log_set_target(const char *name) {
+        LogTarget found = find_target();
+
+        if (streq(name, "null"))
+                logger.target = LOG_TARGET_NULL;
+        else if (streq(name, "auto"))
+                logger.target = found;
+        else if (streq(name, "journal") && found == LOG_TARGET_JOURNAL)
+                logger.target = found;
+        else if (streq(name, "console"))
+                logger.target = found == LOG_TARGET_FILE ? found : LOG_TARGET_PLAIN;
+        else
+                return -EINVAL;
+        return 0;
+}
+
+bool log_wants(int level) {
+        return level <= log_max_level() && logger.target != LOG_TARGET_NULL;
 }
 
 /* Writes the start of a line. Returns its length. */
@@ -129,11 +174,20 @@ static size_t format_prefix(char *line, size_t size, int level) {
                 break;
 
         case LOG_TARGET_PLAIN:
+        case LOG_TARGET_NULL: /* not written */
                 n = snprintf(line, size, "%s: ", name);
                 break;
         }
 
         return n > 0 ? MIN((size_t) n, size - 1) : 0;
+}
+
+void log_clean(char *text, size_t length) {
+        for (size_t i = 0; i < length; i++)
+                if (text[i] == '\n')
+                        text[i] = ' ';
+                else if (((unsigned char) text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f)
+                        text[i] = '?';
 }
 
 int log_write(int level, int error, const char *format, ...) {
@@ -154,11 +208,7 @@ int log_write(int level, int error, const char *format, ...) {
         va_end(ap);
 
         length = start + (n > 0 ? MIN((size_t) n, sizeof(line) - start - 2) : 0);
-        for (size_t i = start; i < length; i++)
-                if (line[i] == '\n')
-                        line[i] = ' ';
-                else if (((unsigned char) line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
-                        line[i] = '?';
+        log_clean(line + start, length - start);
         line[length++] = '\n';
 
         /* Nobody can be told when this fails. */

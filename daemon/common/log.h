@@ -6,6 +6,7 @@
  * default is info. Each line is one write(), so that the lines of several processes don't mix. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <syslog.h>
 
 #define LOG_LINE_MAX 2048U /* bytes of one line; the rest is cut off */
@@ -17,6 +18,18 @@ int log_level_from_string(const char *text);
  * stderr has changed. A bad $SENTRYD_LOG_LEVEL is told, and info used. */
 void log_open(void);
 
+/* How a level is called where systemd asks for it. */
+const char *log_level_to_string(int level);
+
+/* The lines written are those of this level and of more urgent ones. */
+int log_max_level(void);
+void log_set_max_level(int level);
+
+/* Where lines go: "journal", "console" (stderr that is not the journal's, or is written to as if it were not), "null".
+ * -EINVAL for another name, and for the journal where stderr does not lead there; "auto" is what stderr is. */
+const char *log_target(void);
+int log_set_target(const char *name);
+
 /* What lines start with; the default is the program's name. Not copied: must stay. */
 void log_set_name(const char *name);
 
@@ -25,6 +38,7 @@ bool log_wants(int level);
 
 /* Writes one line. error: 0, or an errno of either sign that "%m" shows. Control characters come out as '?', line
  * breaks as spaces: what a guest or a peer names can't forge a line. Returns -|error|; errno is left alone. */
+void log_clean(char *text, size_t length); /* does the latter to a text */
 int log_write(int level, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #define log_error(...) ((void) log_write(LOG_ERR, 0, __VA_ARGS__))

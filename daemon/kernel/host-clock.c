@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <sys/timex.h>
 #include <time.h>
 
 #include "host-clock.h"
@@ -104,21 +103,6 @@ void host_clock_alarm(Host *host, HostClock clock, int64_t at) {
                 value.it_value.tv_nsec = ours % (int64_t) NSEC_PER_SEC;
         }
         (void) timerfd_settime(clocks->alarm_fds[clock], TFD_TIMER_ABSTIME, &value, NULL);
-}
-
-_Static_assert(sizeof(struct timex) == sizeof(AbiTimex), "host and guest are of one architecture");
-
-int host_clock_state(Host *host, AbiTimex *timex) {
-        struct timex copy;
-        int state;
-
-        (void) host;
-        memcpy(&copy, timex, sizeof(copy));
-        state = adjtimex(&copy);
-        if (state < 0)
-                return host_error_to_guest(-errno);
-        memcpy(timex, &copy, sizeof(copy));
-        return state;
 }
 
 int host_process_signal(Host *host, const ThreadGroup *process, HostTid thread, int signo, const AbiSiginfo *info) {

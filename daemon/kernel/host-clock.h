@@ -39,7 +39,6 @@ void host_clocks_dispatch(Sentry *sentry, const struct pollfd *fds, unsigned n);
 
 int64_t host_clock_now(Host *host, HostClock clock);
 void host_clock_alarm(Host *host, HostClock clock, int64_t at);
-int host_clock_state(Host *host, AbiTimex *timex);
 int host_process_signal(Host *host, const struct ThreadGroup *process, HostTid thread, int signo,
                         const AbiSiginfo *info);
 int host_signals_of(Host *host, HostTid host_pid, HostTid thread, HostSignals *ret);

@@ -305,7 +305,6 @@ static const HostOps host_seccomp_ops = {
         .now = now,
         .clock_now = host_clock_now,
         .clock_alarm = host_clock_alarm,
-        .clock_state = host_clock_state,
         .event = host_event,
         .answer = host_answer,
         .end = host_end,

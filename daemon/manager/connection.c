@@ -2,8 +2,10 @@
 
 /* Connections that the API is served on: who is at the other end, and telling all of them of what happens. */
 
+#include "authorize.h"
 #include "bus-util.h"
 #include "connection.h"
+#include "log-control.h"
 #include "log.h"
 #include "manager.h"
 #include "pending.h"
@@ -83,7 +85,7 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Connection *c = userdata;
 
         (void) connection_check(c, 0);
-        return 0; /* go on */
+        return authorize_message(c, m, error);
 }
 
 static int connection_add_objects(Connection *c) {
@@ -97,6 +99,9 @@ static int connection_add_objects(Connection *c) {
                 return r;
         r = sd_bus_add_fallback_vtable(c->bus, NULL, BUS_SANDBOX_PREFIX, BUS_SANDBOX_INTERFACE, sandbox_vtable,
                                        sandbox_find, c);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_vtable(c->bus, NULL, BUS_LOG_PATH, BUS_LOG_INTERFACE, log_control_vtable, c);
         if (r < 0)
                 return r;
         r = sd_bus_add_node_enumerator(c->bus, NULL, BUS_SANDBOX_PREFIX, sandbox_enumerate, c);
@@ -150,6 +155,7 @@ Connection *connection_free(Connection *c) {
 
         c->subscribers = sd_bus_track_unref(c->subscribers);
         manager_check_subscribed(manager);
+        authorize_drop_connection(c);
         pending_drop_connection(manager, c);
         sd_bus_close_unref(c->bus);
         free(c);

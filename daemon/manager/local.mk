@@ -2,12 +2,18 @@
 
 pkglibexec_PROGRAMS += sentryd
 sentryd_SOURCES = \
+	daemon/manager/authorize.c \
+	daemon/manager/authorize.h \
+	daemon/manager/config.c \
+	daemon/manager/config.h \
 	daemon/manager/connection.c \
 	daemon/manager/connection.h \
 	daemon/manager/embedded.c \
 	daemon/manager/embedded.h \
 	daemon/manager/identify.c \
 	daemon/manager/identify.h \
+	daemon/manager/log-control.c \
+	daemon/manager/log-control.h \
 	daemon/manager/main.c \
 	daemon/manager/manager-dbus.c \
 	daemon/manager/manager-methods.c \
@@ -17,6 +23,8 @@ sentryd_SOURCES = \
 	daemon/manager/pending.h \
 	daemon/manager/properties.c \
 	daemon/manager/sandbox-dbus.c \
+	daemon/manager/sandbox-log.c \
+	daemon/manager/sandbox-log.h \
 	daemon/manager/sandbox-methods.c \
 	daemon/manager/sandbox.c \
 	daemon/manager/sandbox.h \

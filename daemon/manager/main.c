@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <systemd/sd-daemon.h>
 
@@ -16,6 +17,7 @@
 #include "util.h"
 
 #define EXIT_USAGE 2
+#define STATUS_READY "STATUS=Ready for sandboxes."
 
 static void print_help(void) {
         printf("Usage: sentryd [--system | --user | --embedded]\n"
@@ -28,7 +30,8 @@ static void print_help(void) {
                "  --help      Show this help\n"
                "  --version   Show the version\n"
                "\n"
-               "Environment: SENTRYD_LOG_LEVEL (error, warning, info, debug), SENTRYD_PROFILE_PATH.\n"
+               "Environment: SENTRYD_LOG_LEVEL (error, warning, info, debug), SENTRYD_PROFILE_PATH,\n"
+               "SENTRYD_CONFIG_PATH. SIGHUP reads the configuration again: sentryd.conf(5).\n"
                "See sentryd(8); `sentryctl --help` is the place to start.\n");
 }
 
@@ -114,8 +117,28 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, v
         return sd_event_exit(m->event, EXIT_SUCCESS);
 }
 
-/* Signals that end us are read from the event loop; SIGCHLD is blocked because sd-event wants it so. A closed
- * terminal or log is no reason to end. */
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
+        Manager *m = userdata;
+        struct timespec now;
+        int r;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+        (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading the configuration again.",
+                          (unsigned long long) now.tv_sec * 1000000 + (unsigned long long) now.tv_nsec / 1000);
+
+        /* Profiles need no reading: that is done each time one is asked for. */
+        r = manager_load_config(m);
+        if (r < 0)
+                log_error_errno(r, "Failed to read the configuration again: %m. The old one stays.");
+        else
+                log_info("The configuration was read again.");
+
+        (void) sd_notify(0, "READY=1\n" STATUS_READY);
+        return 0;
+}
+
+/* Signals to us are read from the event loop; SIGCHLD is blocked because sd-event wants it so. A closed terminal or log
+ * is no reason to end. */
 static int set_up_signals(sd_event *event, Manager *m) {
         struct sigaction ignore = { .sa_handler = SIG_IGN };
         sigset_t mask;
@@ -128,9 +151,17 @@ static int set_up_signals(sd_event *event, Manager *m) {
         sigaddset(&mask, SIGTERM);
         sigaddset(&mask, SIGINT);
         sigaddset(&mask, SIGCHLD);
+        if (m->mode != MANAGER_EMBEDDED)
+                sigaddset(&mask, SIGHUP);
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
 
+        if (m->mode != MANAGER_EMBEDDED) {
+                (void) signal(SIGHUP, SIG_DFL); /* blocked by now; what is ignored is not read either */
+                r = sd_event_add_signal(event, NULL, SIGHUP, on_reload, m);
+                if (r < 0)
+                        return r;
+        }
         r = sd_event_add_signal(event, NULL, SIGTERM, on_stop, m);
         if (r < 0)
                 return r;
@@ -180,7 +211,7 @@ static int run(ManagerMode mode) {
                 return r;
 
         (void) sd_event_set_watchdog(event, 1);
-        (void) sd_notify(0, "READY=1\nSTATUS=Ready for sandboxes.");
+        (void) sd_notify(0, "READY=1\n" STATUS_READY);
         log_debug("Serving as the %s instance of uid %u.", manager_mode_to_string(mode), m->uid);
 
         r = sd_event_loop(event);

@@ -2,6 +2,7 @@
 
 /* The methods and properties of org.sentryd1.Manager: checking of arguments, answers. */
 
+#include "authorize.h"
 #include "bus-util.h"
 #include "connection.h"
 #include "identify.h"
@@ -180,7 +181,7 @@ int manager_method_create_sandbox(sd_bus_message *m, void *userdata, sd_bus_erro
         if (r < 0)
                 return r;
         if (!*profile_name)
-                profile_name = "default";
+                profile_name = manager->config.default_profile;
         r = create_options_read(m, &options, error);
         if (r < 0)
                 return r;
@@ -264,7 +265,6 @@ int manager_method_get_sandbox(sd_bus_message *m, void *userdata, sd_bus_error *
         Connection *c = userdata;
         const char *name;
         Sandbox *s;
-        uid_t uid;
         int r;
 
         r = sd_bus_message_read(m, "s", &name);
@@ -278,10 +278,7 @@ int manager_method_get_sandbox(sd_bus_message *m, void *userdata, sd_bus_error *
         if (!s)
                 return set_no_sandbox_error(error, name);
 
-        r = connection_query_uid(c, m, &uid);
-        if (r < 0)
-                return r;
-        r = sandbox_check_access(s, uid, error);
+        r = authorize_check(c, m, s, error);
         if (r < 0)
                 return r;
 
@@ -358,7 +355,7 @@ int manager_method_get_profile(sd_bus_message *m, void *userdata, sd_bus_error *
         if (r < 0)
                 return r;
 
-        r = load_profile(c->manager, *name ? name : "default", NULL, &document, error);
+        r = load_profile(c->manager, *name ? name : c->manager->config.default_profile, NULL, &document, error);
         if (r < 0)
                 return r;
 

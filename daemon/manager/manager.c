@@ -27,6 +27,63 @@ static int on_reap(sd_event_source *source, void *userdata) {
         return 0;
 }
 
+int manager_update_kernel_env(Manager *m) {
+        _cleanup_strv_free_ char **env = NULL, **given = NULL;
+        char *level = NULL, *watchdog = NULL;
+        int r;
+
+        r = spawn_make_environment(&given);
+        for (char **e = given; e && *e && r >= 0; e++)
+                if (!startswith(*e, "SENTRYD_LOG_LEVEL="))
+                        r = strv_extend(&env, *e);
+        if (r >= 0)
+                r = string_appendf(&level, "SENTRYD_LOG_LEVEL=%d", log_max_level());
+        if (r >= 0)
+                r = strv_consume(&env, level);
+        if (r >= 0 && m->config.watchdog_sec != CONFIG_UNSET && !getenv("SENTRYD_WATCHDOG_SEC")) {
+                r = string_appendf(&watchdog, "SENTRYD_WATCHDOG_SEC=%u", m->config.watchdog_sec);
+                if (r >= 0)
+                        r = strv_consume(&env, watchdog);
+        }
+        if (r < 0)
+                return r;
+
+        strv_free(m->kernel_env);
+        m->kernel_env = TAKE_PTR(env);
+        return 0;
+}
+
+int manager_load_config(Manager *m) {
+        _cleanup_strv_free_ char **path = NULL;
+        Config config;
+        int r;
+
+        /* The system instance serves many users, so no user's directory counts for it. What the environment says counts
+         * more than what files do. */
+        r = config_load(m->mode != MANAGER_SYSTEM, &config);
+        if (r < 0)
+                return r;
+        if (config.profile_path && !secure_getenv("SENTRYD_PROFILE_PATH")) {
+                path = strv_copy(config.profile_path);
+                r = path ? 0 : -ENOMEM;
+        } else
+                r = profile_search_path(m->mode != MANAGER_SYSTEM, &path);
+        if (r < 0) {
+                config_done(&config);
+                return r;
+        }
+
+        config_done(&m->config);
+        m->config = config;
+        strv_free(m->profile_path);
+        m->profile_path = TAKE_PTR(path);
+
+        log_open(); /* by the environment, or the default */
+        if (config.log_level >= 0 && !getenv("SENTRYD_LOG_LEVEL"))
+                log_set_max_level(config.log_level);
+        return manager_update_kernel_env(m);
+}
+
 int manager_new(ManagerMode mode, sd_event *event, const struct rlimit *nofile, Manager **ret) {
         _cleanup_(manager_freep) Manager *m = NULL;
         int r;
@@ -45,12 +102,7 @@ int manager_new(ManagerMode mode, sd_event *event, const struct rlimit *nofile, 
         r = spawn_find_kernel(&m->kernel_path);
         if (r < 0)
                 return r;
-        r = spawn_make_environment(&m->kernel_env);
-        if (r < 0)
-                return r;
-
-        /* The system instance serves many users, so no user's directory counts for it. */
-        r = profile_search_path(mode != MANAGER_SYSTEM, &m->profile_path);
+        r = manager_load_config(m);
         if (r < 0)
                 return r;
 
@@ -82,6 +134,7 @@ Manager *manager_free(Manager *m) {
 
         sd_event_source_disable_unref(m->reap_source);
         sd_event_unref(m->event);
+        config_done(&m->config);
         strv_free(m->profile_path);
         strv_free(m->kernel_env);
         free(m->kernel_path);
@@ -191,20 +244,20 @@ int manager_check_limits(Manager *m, uid_t owner, sd_bus_error *error) {
         unsigned n = 0;
         Sandbox *s;
 
-        if (m->n_live + m->n_departing >= MANAGER_SANDBOXES_MAX)
+        if (m->n_live + m->n_departing >= m->config.max_sandboxes)
                 return sd_bus_error_setf(error, BUS_ERROR_LIMIT_REACHED,
                                          "There are %u sandboxes, and no more than %u are allowed: end some of them.",
-                                         m->n_live + m->n_departing, MANAGER_SANDBOXES_MAX);
+                                         m->n_live + m->n_departing, m->config.max_sandboxes);
 
         TAILQ_FOREACH(s, &m->live, queue)
                 n += s->owner == owner;
         TAILQ_FOREACH(s, &m->ended, queue)
                 n += s->owner == owner && s->child_source;
-        if (n >= MANAGER_SANDBOXES_PER_UID_MAX)
+        if (n >= m->config.max_sandboxes_per_user)
                 return sd_bus_error_setf(error, BUS_ERROR_LIMIT_REACHED,
                                          "Uid %u has %u sandboxes, and no user may have more than %u: end some of "
                                          "them (`sentryctl list`, `sentryctl kill NAME`).", owner, n,
-                                         MANAGER_SANDBOXES_PER_UID_MAX);
+                                         m->config.max_sandboxes_per_user);
 
         return 0;
 }

@@ -12,15 +12,15 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "config.h"
 #include "connection.h"
 #include "sandbox.h"
 
-#define MANAGER_SANDBOXES_MAX 4096U
-#define MANAGER_SANDBOXES_PER_UID_MAX 512U
 #define MANAGER_ENDED_MAX 256U     /* ended sandboxes whose exit status is kept */
 #define MANAGER_CONNECTIONS_MAX 1024U /* of an embedded instance */
 #define MANAGER_BUCKETS 256U       /* of the table of names; a power of two */
 
+typedef struct Authorization Authorization;
 typedef struct Embedded Embedded;
 
 typedef enum ManagerMode {
@@ -36,8 +36,9 @@ struct Manager {
         uid_t uid;         /* immutable; our own */
         sd_event *event;   /* owned; immutable */
         char *kernel_path; /* owned; immutable: the sentry-kernel program */
-        char **kernel_env; /* owned; immutable: its environment */
-        char **profile_path; /* owned; immutable: where profiles lie */
+        Config config;     /* owned: as of the last reload */
+        char **kernel_env; /* owned: the environment of new ones */
+        char **profile_path; /* owned: where profiles lie */
         struct rlimit nofile; /* immutable: RLIMIT_NOFILE as we got it; what sentry-kernels start with */
 
         LIST_HEAD(, Connection) connections; /* owned, by connection.c */
@@ -51,6 +52,11 @@ struct Manager {
         unsigned n_ended;                 /* length of ended */
         unsigned n_departing;             /* those of ended whose sentry-kernel still lives */
         uint64_t name_counter;            /* the number in the last name we made up */
+        uint64_t serial_counter;          /* the last one that a sandbox got */
+
+        LIST_HEAD(, Authorization) authorizations; /* owned, by authorize.c: calls that polkit is asked about */
+        unsigned n_authorizations;        /* length of authorizations */
+        uint64_t authorization_counter;   /* the number of the last question to polkit */
 
         bool subscribed;   /* somebody wants to hear of tasks: sentry-kernels have been told */
         unsigned emitting; /* > 0 while we emit signals: finding objects then needs no caller's permission */
@@ -66,6 +72,13 @@ Manager *manager_free(Manager *m);
 static inline void manager_freep(Manager **m) {
         manager_free(*m);
 }
+
+/* Reads the configuration (again) and goes by it from now on: limits and profiles for what comes, the level of the log at
+ * once. What is wrong in it is logged and ignored. */
+int manager_load_config(Manager *m);
+
+/* Has new sentry-kernels log what we do. */
+int manager_update_kernel_env(Manager *m);
 
 /* Serves the session or system bus and takes the name. Errors are logged. */
 int manager_connect_bus(Manager *m);

@@ -3,6 +3,7 @@
 /* Sandboxes as objects on the bus: which there are for whom, their methods and the properties that are not plain
  * fields. */
 
+#include "authorize.h"
 #include "bus-util.h"
 #include "connection.h"
 #include "manager.h"
@@ -35,7 +36,6 @@ int sandbox_find(sd_bus *bus, const char *path, const char *interface, void *use
         Connection *c = userdata;
         sd_bus_message *call;
         Sandbox *s = NULL;
-        uid_t uid;
         int r;
 
         r = sandbox_of_path(c->manager, path, &s, error);
@@ -48,10 +48,7 @@ int sandbox_find(sd_bus *bus, const char *path, const char *interface, void *use
                 if (!call)
                         return 0;
 
-                r = connection_query_uid(c, call, &uid);
-                if (r < 0)
-                        return r;
-                r = sandbox_check_access(s, uid, error);
+                r = authorize_check(c, call, s, error);
                 if (r < 0)
                         return r;
 

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include "log.h"
 #include "manager.h"
 #include "pending.h"
+#include "sandbox-log.h"
 #include "sandbox.h"
 #include "spawn.h"
 
@@ -69,11 +71,14 @@ static int sandbox_set_deadline(Sandbox *s, uint64_t usec) {
 /* The sandbox is over. Everybody is told; sentry-kernel may still live for a moment. */
 static void sandbox_end(Sandbox *s, int status) {
         static const char *const changed[] = { "State", "ExitStatus", "InitPID", "PauseDepth", "IsPaused", NULL };
+        char field[sizeof("SENTRYD_STATUS=") + 12];
 
         if (s->ended)
                 return;
 
-        log_debug("Sandbox %s has ended with status %d.", s->name, status);
+        (void) snprintf(field, sizeof(field), "SENTRYD_STATUS=%d", status);
+        sandbox_log(s, LOG_INFO, MESSAGE_SANDBOX_END, (char *[]) { field, NULL }, "Sandbox %s has ended with status %d.",
+                    s->name, status);
 
         s->exit_status = status;
         s->state = "exited";
@@ -178,6 +183,7 @@ static int on_kernel_signal(sd_bus_message *m, void *userdata, sd_bus_error *err
 
         for (size_t i = 0; i < ELEMENTSOF(known); i++)
                 if (streq(member, known[i].member) && sd_bus_message_has_signature(m, known[i].signature) > 0) {
+                        sandbox_log_event(s, m);
                         broadcast_signal(s, m);
                         return 1;
                 }
@@ -198,11 +204,13 @@ static int on_kernel_exit(sd_event_source *source, const siginfo_t *si, void *us
 
         if (!s->ended) {
                 if (si->si_code == CLD_EXITED)
-                        log_error("sentry-kernel of sandbox %s (process %d) exited with status %d before its sandbox "
-                                  "had ended.", s->name, (int) si->si_pid, si->si_status);
+                        sandbox_log(s, LOG_ERR, MESSAGE_SANDBOX_LOST, NULL,
+                                    "sentry-kernel of sandbox %s (process %d) exited with status %d before its "
+                                    "sandbox had ended.", s->name, (int) si->si_pid, si->si_status);
                 else
-                        log_error("sentry-kernel of sandbox %s (process %d) was killed by signal %d (%s).", s->name,
-                                  (int) si->si_pid, si->si_status, strsignal(si->si_status));
+                        sandbox_log(s, LOG_ERR, MESSAGE_SANDBOX_LOST, NULL,
+                                    "sentry-kernel of sandbox %s (process %d) was killed by signal %d (%s).", s->name,
+                                    (int) si->si_pid, si->si_status, strsignal(si->si_status));
                 sandbox_end(s, s->kill_status >= 0 ? s->kill_status : SANDBOX_STATUS_LOST);
         }
 
@@ -347,6 +355,7 @@ int sandbox_new(Manager *manager, const char *name, uid_t owner, const char *pro
                 return -ENOMEM;
 
         s->manager = manager;
+        s->serial = ++manager->serial_counter;
         s->owner = owner;
         s->state = "starting";
         s->exit_status = s->kill_status = -1;
@@ -368,8 +377,9 @@ int sandbox_new(Manager *manager, const char *name, uid_t owner, const char *pro
         if (r < 0)
                 goto fail;
 
-        log_debug("Sandbox %s made: uid %u, profile %s, sentry-kernel is process %d.", name, owner, profile_name,
-                  (int) s->pid);
+        sandbox_log(s, LOG_INFO, MESSAGE_SANDBOX_START, NULL,
+                    "Sandbox %s made: uid %u, profile %s, sentry-kernel is process %d.", name, owner, profile_name,
+                    (int) s->pid);
         *ret = s;
         return 0;
 

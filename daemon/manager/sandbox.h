@@ -28,6 +28,7 @@ typedef TAILQ_HEAD(SandboxQueue, Sandbox) SandboxQueue;
 struct Sandbox {
         Manager *manager;   /* not owned; immutable */
         char *name, *path;  /* owned; immutable: and its object path */
+        uint64_t serial;    /* immutable: no other sandbox of this manager ever has it */
         uint32_t owner;     /* immutable: the uid that made it */
         char *profile_name; /* owned; immutable */
         char *profile;      /* owned: the resolved document; freed (NULL) at the end */
@@ -48,6 +49,9 @@ struct Sandbox {
         pid_t pid;         /* of sentry-kernel; not valid once child_source is NULL */
         sd_event_source *child_source;    /* owned: its exit; NULL: not running */
         sd_event_source *deadline_source; /* owned: what must have happened by then depends on ended; or NULL */
+
+        uint64_t log_since_usec; /* CLOCK_MONOTONIC: since when n_logged counts */
+        unsigned n_logged;       /* events that were to be logged */
 
         int32_t exit_status; /* -1 while it lives */
         int kill_status;     /* what the last Kill() asked for, the status if we have to kill hard; or -1 */

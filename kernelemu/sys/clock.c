@@ -8,7 +8,7 @@
 
 static Verdict adjust(Kernel *kernel, const Call *call, GuestAddr address) {
         AbiTimex timex;
-        int r, state;
+        int r;
 
         r = kernel->host->ops->memory_read(kernel->host, call, address, &timex, sizeof(timex));
         if (r < 0)
@@ -20,11 +20,9 @@ static Verdict adjust(Kernel *kernel, const Call *call, GuestAddr address) {
                 return verdict_error(EPERM);
         }
 
-        state = kernel->host->ops->clock_state(kernel->host, &timex);
-        if (state < 0)
-                return verdict_error(state);
-        r = kernel->host->ops->memory_write(kernel->host, call, address, &timex, sizeof(timex));
-        return r < 0 ? verdict_error(r) : verdict_value(state);
+        /* Memory may change before the host looks at it again: then the host refuses, since setting the clock takes a
+         * capability over the whole machine, which nobody in a sandbox has. */
+        return verdict_continue();
 }
 
 SYSCALL_DEFINE1(adjtimex, GuestAddr, timex) {

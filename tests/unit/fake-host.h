@@ -470,11 +470,6 @@ static void fake_clock_alarm(Host *host, HostClock clock, int64_t at) {
         fake_of(host)->n_alarms++;
 }
 
-static int fake_clock_state(Host *host, AbiTimex *timex) {
-        memset(timex->rest, 't', sizeof(timex->rest));
-        return 5; /* TIME_ERROR */
-}
-
 static int fake_process_signal(Host *host, const ThreadGroup *process, HostTid thread, int signo,
                                const AbiSiginfo *info) {
         FakeHost *fake = fake_of(host);
@@ -549,7 +544,6 @@ static const HostOps fake_ops = {
         .now = fake_now,
         .clock_now = fake_clock_now,
         .clock_alarm = fake_clock_alarm,
-        .clock_state = fake_clock_state,
         .event = fake_event,
         .answer = fake_answer,
         .end = fake_end,

@@ -388,7 +388,7 @@ static void test_adjtimex(void) {
         Kernel *kernel = new_kernel(&fake);
         AbiTimex timex = {};
 
-        is_int(fake_call4(kernel, 1001, "adjtimex", A, 0, 0, 0).value, 5, "the clock can be looked at");
+        is_int(fake_call4(kernel, 1001, "adjtimex", A, 0, 0, 0).kind, VERDICT_CONTINUE, "the clock can be looked at");
         timex.modes = 1;
         put(&fake, A, &timex, sizeof(timex));
         is_int(fake_call4(kernel, 1001, "adjtimex", A, 0, 0, 0).value, EPERM, "and not set");
