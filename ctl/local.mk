@@ -32,6 +32,7 @@ sentryctl_SOURCES = \
 	ctl/tasks.h \
 	ctl/text.c \
 	ctl/text.h \
+	ctl/verb-cgroups.c \
 	ctl/verb-control.c \
 	ctl/verb-exec.c \
 	ctl/verb-fds.c \

@@ -18,7 +18,7 @@ __sentryctl_syscalls() {
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local common='--help --version --user --system --json= --no-legend --quiet'
-        local verbs='run exec start list status show ps top fds sockets mounts namespaces ipc timers clock kill wait pause resume signal dmesg events syscalls trace profile log-level version'
+        local verbs='run exec start list status show ps top fds sockets mounts namespaces ipc cgroups timers clock kill wait pause resume signal dmesg events syscalls trace profile log-level version'
         local takes_value='^(-n|-p|-E|-s|-c|-e|-d|--expression|--count|--interval|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--whom|--id|--value|-u|-l|--cwd|--container|--user|--umask|--limit|--fd|--hold)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
@@ -120,7 +120,7 @@ _sentryctl() {
                                                 words=$(compgen -c -- "$cur" | sort -u)
                                         fi
                                         ;;
-                                start | status | show | ps | top | fds | sockets | mounts | namespaces | ipc | wait | dmesg | events | trace | timers | clock)
+                                start | status | show | ps | top | fds | sockets | mounts | namespaces | ipc | cgroups | wait | dmesg | events | trace | timers | clock)
                                         ((arguments == 0)) && words=$(__sentryctl_sandboxes "${daemon[@]}")
                                         ;;
                                 signal)

@@ -4,6 +4,7 @@
 /* The small things that every part of the daemon needs: cleanup of automatic variables, string vectors, parsing of
  * numbers, reading of files with a limit, text that is safe to show. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -71,6 +72,11 @@ static inline void json_tokener_freep(json_tokener **tokener) {
 
 #define _cleanup_free_ _cleanup_(freep)
 #define _cleanup_close_ _cleanup_(closep)
+
+static inline void closedirp(DIR **dir) {
+        if (*dir)
+                (void) closedir(*dir);
+}
 #define _cleanup_strv_free_ _cleanup_(strv_freep)
 #define _cleanup_json_ _cleanup_(json_object_putp)
 

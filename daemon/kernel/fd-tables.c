@@ -11,11 +11,6 @@
 #include "sentry.h"
 #include "util.h"
 
-static void closedirp(DIR **dir) {
-        if (*dir)
-                (void) closedir(*dir);
-}
-
 /* A table is found by kcmp(2), which puts all tables of the system in an order: those of ours are kept in it. What
  * goes away meanwhile, or has no memory of its own any more, is not compared but stands for itself. */
 typedef struct Search {

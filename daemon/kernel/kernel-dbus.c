@@ -31,6 +31,7 @@ static const sd_bus_vtable kernel_vtable[] = {
         SD_BUS_METHOD("ListMounts", "u", "h", kernel_method_list_mounts, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListNamespaces", NULL, "h", kernel_method_list_namespaces, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListIPC", NULL, "h", kernel_method_list_ipc, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ListCgroups", NULL, "h", kernel_method_list_cgroups, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetLog", NULL, "a(ttus)", kernel_method_get_log, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetSyscalls", NULL, "a(stt)", kernel_method_get_syscalls, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetSyscallStatistics", NULL, "a(stttat)", kernel_method_get_syscall_statistics,

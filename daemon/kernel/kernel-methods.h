@@ -32,6 +32,7 @@ int kernel_method_list_fds(sd_bus_message *m, void *userdata, sd_bus_error *erro
 int kernel_method_list_mounts(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_list_sockets(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_list_namespaces(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int kernel_method_list_cgroups(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int kernel_method_list_ipc(sd_bus_message *m, void *userdata, sd_bus_error *error);
 /* tracer-methods.c */
 int kernel_method_trace(sd_bus_message *m, void *userdata, sd_bus_error *error);

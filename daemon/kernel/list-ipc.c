@@ -22,11 +22,6 @@
 #define MQUEUE_MAGIC 0x19800202
 #define QUEUE_TEXT_MAX 256U
 
-static void closedirp(DIR **dir) {
-        if (*dir)
-                (void) closedir(*dir);
-}
-
 /* Numbers in these files are those of who opens them: in our PID namespace. 0: of nobody that lives. */
 static void put_pid(Sentry *sentry, Lines *lines, const char *key, unsigned host_pid) {
         const ThreadGroup *process = task_table_find_host(&sentry->kernel->tasks, (HostTid) host_pid);

@@ -92,3 +92,11 @@ int kernel_method_list_ipc(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = sync_tasks(sentry, error);
         return r < 0 ? r : start(sentry, m, list_ipc, init_of(sentry), error);
 }
+
+int kernel_method_list_cgroups(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sentry *sentry = userdata;
+        int r;
+
+        r = sync_tasks(sentry, error);
+        return r < 0 ? r : start(sentry, m, list_cgroups, 0, error);
+}

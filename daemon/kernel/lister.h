@@ -49,4 +49,5 @@ int list_fds(Sentry *sentry, GuestPid pid, Lines *lines);
 int list_sockets(Sentry *sentry, GuestPid pid, Lines *lines);
 int list_mounts(Sentry *sentry, GuestPid pid, Lines *lines);
 int list_namespaces(Sentry *sentry, GuestPid pid, Lines *lines);
+int list_cgroups(Sentry *sentry, GuestPid pid, Lines *lines);
 int list_ipc(Sentry *sentry, GuestPid pid, Lines *lines);

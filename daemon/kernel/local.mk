@@ -37,6 +37,7 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/launch-server.c \
 	daemon/kernel/lines.c \
 	daemon/kernel/lines.h \
+	daemon/kernel/list-cgroups.c \
 	daemon/kernel/list-fds.c \
 	daemon/kernel/list-ipc.c \
 	daemon/kernel/list-methods.c \

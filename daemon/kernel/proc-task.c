@@ -13,11 +13,6 @@
 
 #define FIELDS_MAX 52U   /* of /proc/PID/stat, counted from 1 as proc_pid_stat(5) does */
 
-static void closedirp(DIR **dir) {
-        if (*dir)
-                (void) closedir(*dir);
-}
-
 int proc_for_each(int proc_fd, const char *path, int (*function)(pid_t id, void *userdata), void *userdata) {
         _cleanup_(closedirp) DIR *dir = NULL;
         _cleanup_close_ int fd = -EBADF;

@@ -13,11 +13,6 @@
 #include "tasks.h"
 #include "util.h"
 
-static void closedirp(DIR **dir) {
-        if (*dir)
-                (void) closedir(*dir);
-}
-
 /* The next entry of a /proc directory that is a number; 0 at the end. */
 static pid_t next_pid(DIR *dir) {
         struct dirent *entry;

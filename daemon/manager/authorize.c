@@ -54,6 +54,7 @@ static const struct {
         { BUS_SANDBOX_INTERFACE, "ListMounts",           "org.sentryd1.inspect-others" },
         { BUS_SANDBOX_INTERFACE, "ListNamespaces",       "org.sentryd1.inspect-others" },
         { BUS_SANDBOX_INTERFACE, "ListIPC",              "org.sentryd1.inspect-others" },
+        { BUS_SANDBOX_INTERFACE, "ListCgroups",          "org.sentryd1.inspect-others" },
         { BUS_SANDBOX_INTERFACE, "GetLog",               "org.sentryd1.inspect-others" },
         { BUS_SANDBOX_INTERFACE, "GetSyscalls",          "org.sentryd1.inspect-others" },
         { BUS_SANDBOX_INTERFACE, "GetSyscallStatistics", "org.sentryd1.inspect-others" },

@@ -52,6 +52,12 @@ with_controllers() {
                 is "$(cat "$CGROUP/$w/sentryd-$name/$file" 2>&1)" "$value" "$w: … and has it"
                 is "$(sed -n 's/^0:://p' "$WORK/here/cgroup")" / "$w: … which it sees as the root"
                 is "$(sctl exec "$name" sed -n 's/^0:://p' /proc/self/cgroup)" / "$w: … also what joins it"
+                is "$(sctl --json=short cgroups "$name" | json '[(g["path"], g["processes"] > 0) for g in d]')" '[["/", true]]' \
+                        "$w: … and cgroups lists"
+                mkdir "$CGROUP/$w/sentryd-$name/below"
+                is "$(sctl --json=short cgroups "$name" | json '[(g["path"], g["processes"]) for g in d][1:]')" '[["/below", 0]]' \
+                        "$w: … with those below it"
+                rmdir "$CGROUP/$w/sentryd-$name/below"
                 touch "$WORK/here/end"
                 mine "$WORK/here"
                 reaped $!
@@ -87,6 +93,19 @@ without() {
         status_is 125 "$w: a device that is none" sctl run -p bad-value true
 }
 
+# Where it is stopped by ptrace there need not be a group.
+groupless() {
+        local name=groupless-$WHO
+        profile groupless <<<'{ "sentry": { "extends": "default", "freezer": "ptrace" } }'
+        sctl run --name "$name" -p groupless sleep 1000 </dev/null >/dev/null 2>&1 &
+        started $!
+        running() { [ "$(sctl --json=short list | json '[s["state"] for s in d if s["name"] == "'"$name"'"]')" = "['running']" ]; }
+        await 20 running
+        is "$(sctl cgroups "$name" 2>&1 | tail -n 1)" 'It has no control group.' "$WHO: a sandbox without a group says so"
+        sctl kill "$name" >/dev/null 2>&1
+        reaped $!
+}
+
 meminfo() {
         local w=$WHO
         profile lenient <<<'{ "linux": { "resources": { "memory": { "limit": 67108864, "swap": 67108864 } } },
@@ -101,6 +120,7 @@ all() {
         delegate
         with_controllers
         without
+        groupless
         meminfo
         echo "$BASHPID" >"$CGROUP_BEFORE/cgroup.procs"
 }
