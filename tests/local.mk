@@ -78,6 +78,7 @@ live_tests = \
 bus_tests = \
 	tests/bus/bus.sh \
 	tests/bus/config.sh \
+	tests/bus/hostile.sh \
 	tests/bus/polkit.sh
 
 system_tests = tests/system/service.sh
@@ -94,10 +95,13 @@ live_programs = tests/live/address-racer
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
 
-check_PROGRAMS += tests/bus/mock-polkit
+check_PROGRAMS += tests/bus/mock-polkit tests/bus/hostile
 tests_bus_mock_polkit_SOURCES = tests/bus/mock-polkit.c
 tests_bus_mock_polkit_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 tests_bus_mock_polkit_LDADD = $(SYSTEMD_LIBS)
+tests_bus_hostile_SOURCES = tests/bus/hostile.c
+tests_bus_hostile_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+tests_bus_hostile_LDADD = $(SYSTEMD_LIBS)
 
 TESTS += $(system_tests) $(live_tests) $(bus_tests) $(sys_tests) $(lint_tests)
 

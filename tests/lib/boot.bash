@@ -48,6 +48,8 @@ boot_prepare() { # 1 with REASON when this machine cannot boot another
         local mount file
         REASON="it takes root"
         [ "$(id -u)" -eq 0 ] || return 1
+        REASON="this build is for another prefix than /usr/local, where no systemd looks for units"
+        grep -qx 'prefix = /usr/local' "$SENTRYD_BUILD/Makefile" || return 1
         for file in systemd-nspawn dbus-daemon loginctl; do
                 REASON="$file is missing"
                 command -v $file >/dev/null || return 1
