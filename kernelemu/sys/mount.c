@@ -159,10 +159,10 @@ static int read_size(const char *value, uint64_t max, uint64_t *ret) {
                 break;
         case 'g': case 'G':
                 shift += 10;
-                /* fall through */
+                __attribute__((fallthrough));
         case 'm': case 'M':
                 shift += 10;
-                /* fall through */
+                __attribute__((fallthrough));
         case 'k': case 'K':
                 shift += 10;
                 end++;

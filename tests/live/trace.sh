@@ -66,7 +66,7 @@ attach text
 text=$TRACER
 attach json --json=short
 json=$TRACER
-attach refused -e %refused,%unknown -t
+attach refused -e %refused,%unknown,mount -t
 attach others -e '!uname'
 check "four at once" readers 4
 
@@ -91,7 +91,7 @@ check "JSON: the same calls" seen json '9998'
 is "$(grep '"mount"' "$TESTDIR/json" | head -n 1 |
         json '[d["pid"] > 0, d["hostpid"] > d["pid"], d["comm"], d["class"], d["args"], d["result"], d["errno"],
                d["nsec"] > 0, d["time"] > 10**15]')" \
-        '[true, true, "python3", "refused", ["\"source\\033[31m\"", "\"/no/such\"", "\"tmpfs\"", "0", "NULL"], -1, "EPERM", true, true]' \
+        '[true, true, "python3", "emulated", ["\"source\\033[31m\"", "\"/no/such\"", "\"tmpfs\"", "0", "NULL"], -1, "EPERM", true, true]' \
         "JSON has everything"
 bad=0
 while read -r line; do json 'd["syscall"]' <<<"$line" >/dev/null 2>&1 || bad=$((bad + 1)); done <"$TESTDIR/json"

@@ -37,9 +37,10 @@ check "systemd-analyze security gives at most 2.0" systemd-analyze security --th
 is "$(systemctl is-enabled $UNIT)" disabled "it is not enabled by installing it"
 contains "$(ctl --system run true 2>&1)" "cannot be started" "nor started by the bus then"
 
-# Everything that the filter of a sentry-kernel allows must pass that of the unit that it inherits.
+# Everything that the filter of a sentry-kernel allows must pass that of the unit that it inherits; but for mounts, which
+# sentryd(8) says this instance does not make.
 granted=$(for name in $(systemctl show --value -p SystemCallFilter $UNIT); do echo "$name"; done | sort -u)
-wanted=$(sed -n '/^static const char \*const allowed/,/^};/p' "$srcdir/daemon/kernel/confine.c" | grep -o '"[a-z0-9_]*"' | tr -d '"' | sort -u)
+wanted=$(sed -n '/^static const char \*const allowed\[\]/,/^};/p' "$srcdir/daemon/kernel/confine.c" | grep -o '"[a-z0-9_]*"' | tr -d '"' | sort -u)
 is "$(comm -13 <(echo "$granted") <(echo "$wanted") | xargs)" '' "its filter allows what a sentry-kernel needs"
 contains "$wanted" process_vm_readv "… of which there is a list"
 

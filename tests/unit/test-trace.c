@@ -36,9 +36,9 @@ static void test_filter(void) {
         ok(!filter.ids[SYSCALL_ID_uname] && !filter.ids[SYSCALL_ID_mount] && filter.ids[SYSCALL_ID_bpf] &&
            filter.unknown, "… is all but those");
         is_int(parse("%refused"), 0, "a class");
-        ok(!filter.ids[SYSCALL_ID_uname] && filter.ids[SYSCALL_ID_mount] && !filter.unknown, "… is its rows");
+        ok(!filter.ids[SYSCALL_ID_uname] && filter.ids[SYSCALL_ID_pivot_root] && !filter.unknown, "… is its rows");
         is_int(parse("%emulated,bpf"), 0, "a class and a name");
-        ok(filter.ids[SYSCALL_ID_uname] && filter.ids[SYSCALL_ID_bpf] && !filter.ids[SYSCALL_ID_mount], "… are both");
+        ok(filter.ids[SYSCALL_ID_uname] && filter.ids[SYSCALL_ID_bpf] && !filter.ids[SYSCALL_ID_pivot_root], "… are both");
         is_int(parse("%mediated"), 0, "a class that may have no row");
         is_int(parse("%sched"), 0, "a family");
         ok(filter.ids[SYSCALL_ID_sched_getaffinity] && !filter.ids[SYSCALL_ID_uname], "… is its rows");
