@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "connect.h"
+#include "lists.h"
 #include "sandboxes.h"
 #include "table.h"
 #include "text.h"
@@ -23,13 +24,6 @@ static const Column timer_columns[] = {
         {},
 };
 
-/* The sandbox that the arguments name, or the only one there is. */
-static int find(Ctl *ctl, int argc, char **argv, char **ret_path) {
-        int index = options_only(ctl, argc, argv, 0, 1);
-
-        return index < 0 ? index : sandbox_find(ctl, index < argc ? argv[index] : NULL, NULL, ret_path);
-}
-
 static int verb_timers_main(Ctl *ctl, int argc, char **argv) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         _cleanup_json_ json_object *rows = json_object_new_array();
@@ -38,7 +32,7 @@ static int verb_timers_main(Ctl *ctl, int argc, char **argv) {
 
         if (!rows)
                 return ctl_oom();
-        r = find(ctl, argc, argv, &path);
+        r = list_arguments(ctl, argc, argv, 1, &path, NULL);
         if (r >= 0)
                 r = sandbox_call(ctl, path, "ListTimers", &reply);
         if (r < 0)
@@ -89,7 +83,7 @@ static int verb_clock_main(Ctl *ctl, int argc, char **argv) {
         _cleanup_free_ char *path = NULL;
         int r;
 
-        r = find(ctl, argc, argv, &path);
+        r = list_arguments(ctl, argc, argv, 1, &path, NULL);
         if (r >= 0)
                 r = sandbox_call(ctl, path, "GetClocks", &reply);
         if (r < 0)

@@ -128,3 +128,24 @@ const char *bus_error_message(const sd_bus_error *e, int error) {
 
         return strerror(abs(error));
 }
+
+int bus_read_options(sd_bus_message *m,
+                     int (*function)(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error),
+                     void *userdata, sd_bus_error *error) {
+        const char *key;
+        int r;
+
+        r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &key);
+                if (r >= 0)
+                        r = function(m, key, userdata, error);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}

@@ -57,6 +57,12 @@ int bus_reply_forward(sd_bus_message *call, sd_bus_message *reply);
 /* Sends a signal with the interface, member and body of `signal` from path on bus. */
 int bus_signal_forward(sd_bus *bus, const char *path, sd_bus_message *signal);
 
+/* Reads a dictionary of options (a{sv}): calls function for each, which reads the variant and returns 0, or what ends
+ * this, with error set where it is the caller's mistake. */
+int bus_read_options(sd_bus_message *m,
+                     int (*function)(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error),
+                     void *userdata, sd_bus_error *error);
+
 /* Makes text fit for a message: what is not UTF-8 becomes '?'. (A bus daemon closes the connection of who sends other
  * bytes, and sd-bus does not look.) Returns text. */
 char *bus_text(char *text);

@@ -36,32 +36,15 @@ static int read_id(sd_bus_message *m, const char *key, const char **ret, sd_bus_
         return 0;
 }
 
-static int read_options(sd_bus_message *m, ExecOptions *options, sd_bus_error *error) {
-        const char *key;
-        int r;
+static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error) {
+        ExecOptions *options = userdata;
 
-        r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &key);
-                if (r < 0)
-                        return r;
-                if (streq(key, "container"))
-                        r = read_id(m, key, &options->container, error);
-                else if (streq(key, "hold"))
-                        r = read_id(m, key, &options->hold, error);
-                else
-                        r = sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                              "Unknown option \"%s\" of Exec, known are \"container\" and \"hold\".",
-                                              key);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(m);
-                if (r < 0)
-                        return r;
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
+        if (streq(key, "container"))
+                return read_id(m, key, &options->container, error);
+        if (streq(key, "hold"))
+                return read_id(m, key, &options->hold, error);
+        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                 "Unknown option \"%s\" of Exec, known are \"container\" and \"hold\".", key);
 }
 
 int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -70,7 +53,7 @@ int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Sentry *sentry = userdata;
         int r;
 
-        r = read_options(m, &options, error);
+        r = bus_read_options(m, read_option, &options, error);
         if (r < 0)
                 return r;
         if (sentry->state != SENTRY_RUNNING)

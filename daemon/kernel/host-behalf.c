@@ -30,10 +30,6 @@
 #  define PIDFD_SIGNAL_THREAD_GROUP (1U << 1)
 #endif
 
-static HostSeccomp *from_host(Host *host) {
-        return (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
-}
-
 static const char *field(const char *text, const char *key) {
         const char *p = strstr(text, key);
 
@@ -89,7 +85,7 @@ static int visit_one(pid_t pid, void *userdata) {
 int host_task_for_each(Host *host, bool threads, int (*function)(HostTid tid, void *userdata), void *userdata) {
         Visit visit = { .function = function, .userdata = userdata, .threads = threads };
 
-        return tasks_for_each(from_host(host), visit_one, &visit);
+        return tasks_for_each(host_seccomp_of(host), visit_one, &visit);
 }
 
 /* A pidfd of a task of the sandbox. First it is opened and then looked at: should the number be somebody else's by
@@ -141,7 +137,7 @@ static int signal_thread_by_number(const HostSeccomp *host, HostTid tid, int sig
 
 int host_task_signal(Host *host, HostTid tid, HostSignalTarget target, int signo, const AbiSiginfo *info) {
         _cleanup_close_ int fd = -EBADF;
-        const HostSeccomp *h = from_host(host);
+        const HostSeccomp *h = host_seccomp_of(host);
         int r;
 
         if (target == HOST_SIGNAL_THREAD) {
@@ -158,7 +154,7 @@ int host_task_signal(Host *host, HostTid tid, HostSignalTarget target, int signo
 }
 
 int host_task_pidfd(Host *host, HostTid tid, uint32_t flags) {
-        int fd = open_member(from_host(host), tid, flags);
+        int fd = open_member(host_seccomp_of(host), tid, flags);
 
         return fd < 0 ? host_error_to_guest(fd) : fd;
 }
@@ -205,7 +201,7 @@ int host_pidfd_task(Host *host, const Call *call, int32_t number, HostTid *ret) 
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        r = copy_pidfd(from_host(host), call, number, &fd, ret);
+        r = copy_pidfd(host_seccomp_of(host), call, number, &fd, ret);
         return r < 0 ? host_error_to_guest(r) : 0;
 }
 
@@ -219,7 +215,7 @@ int host_pidfd_signal(Host *host, const Call *call, int32_t number, HostSignalTa
         HostTid tid;
         int r;
 
-        r = copy_pidfd(from_host(host), call, number, &fd, &tid);
+        r = copy_pidfd(host_seccomp_of(host), call, number, &fd, &tid);
         if (r >= 0)
                 r = send(fd, signo, info, flags[target]);
         return r < 0 ? host_error_to_guest(r) : 0;
@@ -262,7 +258,7 @@ static long make_call(HostTid tid, HostTaskCall call, uint64_t argument, const v
 int64_t host_task_call(Host *host, HostTid tid, HostTaskCall call, uint64_t argument, const void *in, void *out) {
         long r;
 
-        if (!host_seccomp_owns(from_host(host), tid))
+        if (!host_seccomp_owns(host_seccomp_of(host), tid))
                 return -ESRCH;
         r = make_call(tid, call, argument, in, out);
         return r < 0 ? host_error_to_guest(-errno) : r;

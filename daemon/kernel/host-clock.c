@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "host-clock.h"
+#include "proc-task.h"
 #include "sentry.h"
 #include "util.h"
 #include "util/macros.h"
@@ -19,10 +20,6 @@ static const clockid_t host_clocks[_HOST_CLOCK_MAX] = {
         [HOST_CLOCK_MONOTONIC] = CLOCK_MONOTONIC,
         [HOST_CLOCK_BOOTTIME] = CLOCK_BOOTTIME,
 };
-
-static HostSeccomp *from_host(Host *host) {
-        return (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
-}
 
 int host_clocks_init(HostClocks *clocks) {
         *clocks = (HostClocks) {};
@@ -86,11 +83,11 @@ int64_t host_clock_now(Host *host, HostClock clock) {
         struct timespec ts;
 
         (void) clock_gettime(host_clocks[clock], &ts);
-        return ts.tv_sec * (int64_t) NSEC_PER_SEC + ts.tv_nsec + from_host(host)->clocks.offsets_ns[clock];
+        return ts.tv_sec * (int64_t) NSEC_PER_SEC + ts.tv_nsec + host_seccomp_of(host)->clocks.offsets_ns[clock];
 }
 
 void host_clock_alarm(Host *host, HostClock clock, int64_t at) {
-        HostClocks *clocks = &from_host(host)->clocks;
+        HostClocks *clocks = &host_seccomp_of(host)->clocks;
         struct itimerspec value = {};
         int64_t ours;
 
@@ -139,9 +136,9 @@ static StatusFile *status_open(HostClocks *clocks, HostTid host_pid, HostTid thr
 }
 
 int host_signals_of(Host *host, HostTid host_pid, HostTid thread, HostSignals *ret) {
-        HostClocks *clocks = &from_host(host)->clocks;
+        HostClocks *clocks = &host_seccomp_of(host)->clocks;
+        ProcSignals signals;
         char text[4096];
-        const char *p;
         ssize_t n = -1;
 
         /* A file that is open stays that of the task it was opened for: when it is gone, another may have its number. */
@@ -158,9 +155,8 @@ int host_signals_of(Host *host, HostTid host_pid, HostTid thread, HostSignals *r
                 return -ESRCH;
 
         text[n] = '\0';
-        if (!(p = strstr(text, thread == 0 ? "\nShdPnd:" : "\nSigPnd:")) ||
-            sscanf(p, "\n%*s %" SCNx64, &ret->pending) != 1 ||
-            !(p = strstr(text, "\nSigCgt:")) || sscanf(p, "\nSigCgt: %" SCNx64, &ret->caught) != 1)
+        if (!proc_parse_signals(text, &signals))
                 return -EIO;
+        *ret = (HostSignals) { .pending = thread == 0 ? signals.shared : signals.own, .caught = signals.caught };
         return 0;
 }

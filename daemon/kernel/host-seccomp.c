@@ -34,10 +34,6 @@
 #define TASK_COUNT_LONG_NS (2 * UINT64_C(1000000))
 #define TASK_COUNT_FACTOR 10U
 
-static HostSeccomp *from_host(Host *host) {
-        return (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
-}
-
 int host_error_to_guest(int error) {
         /* Host and guest are of one architecture, so numbers agree. What must not get through is what only
          * the inside of a kernel knows: a guest would see -512 as a result. */
@@ -72,7 +68,7 @@ static int copied(ssize_t n, size_t size, const Call *call) {
 static int memory_read(Host *host, const Call *call, GuestAddr address, void *buffer, size_t size) {
         struct iovec local = { .iov_base = buffer, .iov_len = size };
         struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = size };
-        HostSeccomp *h = from_host(host);
+        HostSeccomp *h = host_seccomp_of(host);
         Station *section;
         ssize_t n;
         int r;
@@ -93,7 +89,7 @@ static int memory_read(Host *host, const Call *call, GuestAddr address, void *bu
 static int memory_write(Host *host, const Call *call, GuestAddr address, const void *buffer, size_t size) {
         struct iovec local = { .iov_base = (void *) buffer, .iov_len = size };
         struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = size };
-        HostSeccomp *h = from_host(host);
+        HostSeccomp *h = host_seccomp_of(host);
         Station *section;
         ssize_t n;
 
@@ -144,7 +140,7 @@ pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {
 }
 
 static int task_find(Host *host, const Call *call, GuestPid pid, HostTid *ret) {
-        const HostSeccomp *h = from_host(host);
+        const HostSeccomp *h = host_seccomp_of(host);
         pid_t tid = pid == 0 ? call->tid : h->namespaces_nest ? host_find_as_seen_by(h, call->tid, pid) :
                 host_seccomp_find_task(h, pid);
 
@@ -216,7 +212,7 @@ static void limit_memory(const HostSeccomp *h, HostSystemInfo *info) {
 }
 
 static int system_info(Host *host, HostSystemInfo *ret) {
-        HostSeccomp *h = from_host(host);
+        HostSeccomp *h = host_seccomp_of(host);
         struct sysinfo info;
         uint64_t t = now(host);
 
@@ -248,15 +244,15 @@ static int system_info(Host *host, HostSystemInfo *ret) {
 }
 
 static void host_event(Host *host, const KernelEvent *event) {
-        kernel_dbus_event(from_host(host)->sentry, event);
+        kernel_dbus_event(host_seccomp_of(host)->sentry, event);
 }
 
 static void host_answer(Host *host, const Call *call, Verdict verdict) {
-        notifier_answer(&from_host(host)->sentry->notifier, call, verdict);
+        notifier_answer(&host_seccomp_of(host)->sentry->notifier, call, verdict);
 }
 
 static void host_end(Host *host, int status) {
-        (void) sentry_kill(from_host(host)->sentry, status);
+        (void) sentry_kill(host_seccomp_of(host)->sentry, status);
 }
 
 static const HostOps host_seccomp_ops = {

@@ -5,6 +5,7 @@
  * namespace has over the tasks in it. The one place where host errors become the guest's. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -48,6 +49,11 @@ typedef struct HostSeccomp {
 
 int host_seccomp_init(HostSeccomp *host, Sentry *sentry);
 void host_seccomp_done(HostSeccomp *host);
+
+/* The host that implements these operations. */
+static inline HostSeccomp *host_seccomp_of(Host *host) {
+        return (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
+}
 
 /* Learns about the namespaces of the first process from what its launcher passed (indexed by LaunchFd). Takes
  * ownership of the descriptors of /proc and of the PID namespace, and sets them to -EBADF there. */

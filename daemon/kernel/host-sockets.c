@@ -32,10 +32,6 @@
 
 #define RESOLVE_TRIES 64U /* a rename anywhere makes openat2(2) give up */
 
-static HostSeccomp *from_host(Host *host) {
-        return (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
-}
-
 bool host_sockets_are_possible(void) {
         struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
         _cleanup_close_ int fd = (int) syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how));
@@ -72,7 +68,7 @@ static int copy_fd(Host *host, const Call *call, int32_t number) {
         if (fd < 0)
                 return errno == EMFILE || errno == ENFILE ? -ENOBUFS : -errno;
         /* Only now it is certain whose it is. */
-        if (!notifier_call_is_valid(&from_host(host)->sentry->notifier, call))
+        if (!notifier_call_is_valid(&host_seccomp_of(host)->sentry->notifier, call))
                 return -ESRCH;
         return TAKE_FD(fd);
 }
@@ -214,7 +210,7 @@ static int locate(Host *host, const Call *call, const char *path, bool for_bind,
         if (root < 0)
                 return -errno;
         r = from_root(call, path, full);
-        if (r >= 0 && !notifier_call_is_valid(&from_host(host)->sentry->notifier, call))
+        if (r >= 0 && !notifier_call_is_valid(&host_seccomp_of(host)->sentry->notifier, call))
                 r = -ESRCH;
         if (r >= 0 && for_bind)
                 r = split(full, place.name);

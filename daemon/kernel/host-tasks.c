@@ -21,10 +21,6 @@
 #endif
 #define NS_GET_PARENT_NS _IO(0xb7, 0x2)
 
-static HostSeccomp *from_host(Host *host) {
-        return (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
-}
-
 static bool pid_host(const HostSeccomp *h) {
         return h->pid_ns == 0;
 }
@@ -119,7 +115,7 @@ static HostTid host_id_of(HostSeccomp *h, GuestPid id) {
 
 /* The sandbox's own /proc has its processes, in nested namespaces too, and no others. */
 int host_task_scan(Host *host, int (*function)(GuestPid pid, void *userdata), void *userdata) {
-        HostSeccomp *h = from_host(host);
+        HostSeccomp *h = host_seccomp_of(host);
         Scan scan = { .host = h, .function = function, .userdata = userdata };
 
         if (h->proc_fd < 0)
@@ -157,7 +153,7 @@ static const ProcIdMaps *id_maps(HostSeccomp *h, GuestPid pid) {
 }
 
 int host_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *ret) {
-        HostSeccomp *h = from_host(host);
+        HostSeccomp *h = host_seccomp_of(host);
         HostTask task = { .id = pid, .wait_status = WAIT_STATUS_UNKNOWN };
         int r = 0;
 
@@ -194,7 +190,7 @@ int host_task_read(Host *host, GuestPid pid, unsigned parts, HostTask *ret) {
 }
 
 void host_task_arguments(Host *host, HostArguments *of, size_t n) {
-        arguments_read(from_host(host)->proc_fd, of, n);
+        arguments_read(host_seccomp_of(host)->proc_fd, of, n);
 }
 
 typedef struct Threads {
@@ -222,7 +218,7 @@ static int read_thread(pid_t tid, void *userdata) {
 
 int host_task_threads(Host *host, GuestPid pid, int (*function)(const HostTask *task, void *userdata),
                       void *userdata) {
-        HostSeccomp *h = from_host(host);
+        HostSeccomp *h = host_seccomp_of(host);
         Threads threads = {
                 .host = h,
                 .proc_fd = h->proc_fd,
@@ -249,7 +245,7 @@ int host_task_threads(Host *host, GuestPid pid, int (*function)(const HostTask *
 }
 
 int host_task_of(Host *host, HostTid tid, HostCaller *ret) {
-        HostSeccomp *h = from_host(host);
+        HostSeccomp *h = host_seccomp_of(host);
         pid_t host_pid;
         int pid = -1;
 
@@ -275,21 +271,21 @@ int host_task_of(Host *host, HostTid tid, HostCaller *ret) {
 }
 
 int host_task_watch(Host *host, HostTid host_pid) {
-        return task_watch_add(&from_host(host)->sentry->task_watch, host_pid);
+        return task_watch_add(&host_seccomp_of(host)->sentry->task_watch, host_pid);
 }
 
 void host_task_unwatch(Host *host, int handle) {
-        task_watch_remove(&from_host(host)->sentry->task_watch, handle);
+        task_watch_remove(&host_seccomp_of(host)->sentry->task_watch, handle);
 }
 
 void host_task_poll(Host *host) {
-        task_watch_poll(&from_host(host)->sentry->task_watch);
+        task_watch_poll(&host_seccomp_of(host)->sentry->task_watch);
 }
 
 /* Every task of the sandbox has an id in our PID namespace, too, and the last one that was given out is the last word
  * of /proc/loadavg. */
 int host_birth_mark(Host *host, uint64_t *ret) {
-        HostSeccomp *h = from_host(host);
+        HostSeccomp *h = host_seccomp_of(host);
         char text[128], *last;
         ssize_t n;
 

@@ -350,28 +350,19 @@ typedef enum SignalWait {
 
 /* Whether a signal waits that the task does not block; proc_pid_status(5). */
 static SignalWait signal_waits(HostTid tid) {
-        uint64_t own = 0, shared = 0, blocked = 0;
         _cleanup_free_ char *text = NULL;
-        unsigned n_threads = 0;
+        ProcSignals signals;
         char path[64];
-        const char *p;
 
         (void) snprintf(path, sizeof(path), "/proc/%" PRId32 "/status", tid);
         if (read_full_file(path, 65536, &text, NULL) < 0)
                 return SIGNAL_NONE;
-        if ((p = strstr(text, "\nThreads:")))
-                (void) sscanf(p, "\nThreads: %u", &n_threads);
-        if ((p = strstr(text, "\nSigPnd:")))
-                (void) sscanf(p, "\nSigPnd: %" SCNx64, &own);
-        if ((p = strstr(text, "\nShdPnd:")))
-                (void) sscanf(p, "\nShdPnd: %" SCNx64, &shared);
-        if ((p = strstr(text, "\nSigBlk:")))
-                (void) sscanf(p, "\nSigBlk: %" SCNx64, &blocked);
+        (void) proc_parse_signals(text, &signals);
 
-        if (own & ~blocked)
+        if (signals.own & ~signals.blocked)
                 return SIGNAL_OF_TASK;
-        if (shared & ~blocked)
-                return n_threads == 1 ? SIGNAL_OF_TASK : SIGNAL_OF_GROUP;
+        if (signals.shared & ~signals.blocked)
+                return signals.n_threads == 1 ? SIGNAL_OF_TASK : SIGNAL_OF_GROUP;
         return SIGNAL_NONE;
 }
 

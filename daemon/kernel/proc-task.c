@@ -269,6 +269,28 @@ void proc_read_id_maps(int proc_fd, pid_t pid, ProcIdMaps *ret) {
                 read_ranges(proc_fd, pid, "gid_map", ret->gids);
 }
 
+bool proc_parse_signals(const char *status, ProcSignals *ret) {
+        const struct {
+                const char *name;
+                uint64_t *mask;
+        } masks[] = {
+                { "\nSigPnd:", &ret->own },
+                { "\nShdPnd:", &ret->shared },
+                { "\nSigBlk:", &ret->blocked },
+                { "\nSigCgt:", &ret->caught },
+        };
+        bool complete = true;
+        const char *p;
+
+        *ret = (ProcSignals) {};
+        if ((p = strstr(status, "\nThreads:")))
+                (void) sscanf(p, "\nThreads: %u", &ret->n_threads);
+        for (size_t i = 0; i < ELEMENTSOF(masks); i++)
+                complete = (p = strstr(status, masks[i].name)) &&
+                        sscanf(p + strlen(masks[i].name), " %" SCNx64, masks[i].mask) == 1 && complete;
+        return complete;
+}
+
 static uint32_t count_words(const char *line) {
         uint32_t n = 0;
 

@@ -30,6 +30,14 @@ int proc_read_stat(int proc_fd, pid_t pid, pid_t tid, HostTask *task);
 /* HOST_TASK_STATUS, with ids as the maps have them on the inside. After HOST_TASK_STAT it also finds out whether it is
  * dumpable. */
 int proc_read_status(int proc_fd, pid_t pid, const ProcIdMaps *maps, HostTask *task);
+/* Signals in the text of a status file, bit (1 << (signo - 1)) each. */
+typedef struct ProcSignals {
+        uint64_t own, shared; /* pending: for the thread, for its process */
+        uint64_t blocked, caught;
+        unsigned n_threads;
+} ProcSignals;
+/* False when some are missing there: those are 0. */
+bool proc_parse_signals(const char *status, ProcSignals *ret);
 /* The arguments, cut when they are very long, by way of a buffer of the caller's; the caller frees. NULL when there are
  * none. The guest can make this block: see arguments.h. */
 #define PROC_ARGV_MAX (128U * 1024U + 1)

@@ -11,30 +11,17 @@
 #include "signals.h"
 #include "util.h"
 
-static int read_options(sd_bus_message *m, SignalRequest *request, sd_bus_error *error) {
-        const char *key;
-        int r;
+static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error) {
+        SignalRequest *request = userdata;
 
-        r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &key);
-                if (r < 0)
-                        return r;
-                if (!streq(key, "value"))
-                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                                 "Unknown option \"%s\" of Signal, known is \"value\".", key);
-                r = sd_bus_message_read(m, "v", "i", &request->value);
-                if (r < 0)
-                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                                 "Option \"value\" of Signal is an integer (i).");
-                request->has_value = true;
-                r = sd_bus_message_exit_container(m);
-                if (r < 0)
-                        return r;
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
+        if (!streq(key, "value"))
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "Unknown option \"%s\" of Signal, known is \"value\".", key);
+        if (sd_bus_message_read(m, "v", "i", &request->value) < 0)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "Option \"value\" of Signal is an integer (i).");
+        request->has_value = true;
+        return 0;
 }
 
 /* What id has to be depends on whom. */
@@ -98,7 +85,7 @@ int kernel_method_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = read_id(id, &request, error);
         if (r < 0)
                 return r;
-        r = read_options(m, &request, error);
+        r = bus_read_options(m, read_option, &request, error);
         if (r < 0)
                 return r;
 

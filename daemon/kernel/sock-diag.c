@@ -154,6 +154,16 @@ static int parse_unix(Dump *dump, const struct nlmsghdr *header) {
         return 0;
 }
 
+/* Where a family tells of memory and not of queues. */
+static void take_queues(const Dump *dump, int type, SocketInfo *info) {
+        const uint32_t *memory = attribute(dump, type, (SK_MEMINFO_WMEM_ALLOC + 1) * sizeof(*memory));
+
+        if (!memory)
+                return;
+        info->recv_queue = memory[SK_MEMINFO_RMEM_ALLOC];
+        info->send_queue = memory[SK_MEMINFO_WMEM_ALLOC];
+}
+
 static int parse_netlink(Dump *dump, const struct nlmsghdr *header) {
         static const char *const names[] = {
                 [NETLINK_ROUTE] = "route", [NETLINK_SOCK_DIAG] = "sock_diag", [NETLINK_XFRM] = "xfrm",
@@ -162,7 +172,6 @@ static int parse_netlink(Dump *dump, const struct nlmsghdr *header) {
         };
         const struct netlink_diag_msg *message = NLMSG_DATA(header);
         SocketInfo info = { .netns = dump->netns, .protocol = "netlink", .family = AF_NETLINK }, *added;
-        const uint32_t *memory;
         int r;
 
         if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
@@ -174,11 +183,7 @@ static int parse_netlink(Dump *dump, const struct nlmsghdr *header) {
         info.type = message->ndiag_type;
         info.state = TCP_CLOSE;
         info.inode = message->ndiag_ino;
-        memory = attribute(dump, NETLINK_DIAG_MEMINFO, (SK_MEMINFO_WMEM_ALLOC + 1) * sizeof(*memory));
-        if (memory) {
-                info.recv_queue = memory[SK_MEMINFO_RMEM_ALLOC];
-                info.send_queue = memory[SK_MEMINFO_WMEM_ALLOC];
-        }
+        take_queues(dump, NETLINK_DIAG_MEMINFO, &info);
         r = add(dump->table, &info, &added);
         if (r < 0)
                 return r;
@@ -197,7 +202,6 @@ static int parse_packet(Dump *dump, const struct nlmsghdr *header) {
         SocketInfo info = { .netns = dump->netns, .protocol = "packet", .family = AF_PACKET }, *added;
         const struct packet_diag_info *details;
         char interface[IF_NAMESIZE] = "*";
-        const uint32_t *memory;
         int r;
 
         if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
@@ -206,11 +210,7 @@ static int parse_packet(Dump *dump, const struct nlmsghdr *header) {
         info.type = message->pdiag_type;
         info.state = TCP_CLOSE;
         info.inode = message->pdiag_ino;
-        memory = attribute(dump, PACKET_DIAG_MEMINFO, (SK_MEMINFO_WMEM_ALLOC + 1) * sizeof(*memory));
-        if (memory) {
-                info.recv_queue = memory[SK_MEMINFO_RMEM_ALLOC];
-                info.send_queue = memory[SK_MEMINFO_WMEM_ALLOC];
-        }
+        take_queues(dump, PACKET_DIAG_MEMINFO, &info);
         r = add(dump->table, &info, &added);
         if (r < 0)
                 return r;

@@ -21,8 +21,13 @@ static int read_syscalls(const char *text, TraceFilter *filter, sd_bus_error *er
         return 0;
 }
 
-static int read_option(sd_bus_message *m, const char *key, TraceFilter *filter, const char **container,
-                       sd_bus_error *error) {
+typedef struct TraceOptions {
+        const char *container; /* NULL: of all */
+        TraceFilter filter;
+} TraceOptions;
+
+static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error) {
+        TraceOptions *options = userdata;
         const char *text;
         int r;
 
@@ -33,47 +38,26 @@ static int read_option(sd_bus_message *m, const char *key, TraceFilter *filter, 
         if (r < 0)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Option \"%s\" of Trace is a string.", key);
         if (streq(key, "syscalls"))
-                return read_syscalls(text, filter, error);
+                return read_syscalls(text, &options->filter, error);
         if (*text && !kernel_id_is_valid(text))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                          "\"%s\" is no container id: `sentryctl ps` shows those that there are; \"\" "
                                          "stands for the processes that are in none.", text);
-        *container = text;
+        options->container = text;
         return 0;
-}
-
-static int read_options(sd_bus_message *m, TraceFilter *filter, const char **container, sd_bus_error *error) {
-        const char *key;
-        int r;
-
-        *container = NULL;
-        (void) trace_filter_parse(NULL, filter, NULL, NULL);
-        r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &key);
-                if (r >= 0)
-                        r = read_option(m, key, filter, container, error);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(m);
-                if (r < 0)
-                        return r;
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
 int kernel_method_trace(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_close_ int fd = -EBADF;
         Sentry *sentry = userdata;
-        const char *container;
-        TraceFilter filter;
+        TraceOptions options = {};
         int r;
 
-        r = read_options(m, &filter, &container, error);
+        (void) trace_filter_parse(NULL, &options.filter, NULL, NULL);
+        r = bus_read_options(m, read_option, &options, error);
         if (r < 0)
                 return r;
-        r = tracer_add(&sentry->tracer, &filter, container, &fd);
+        r = tracer_add(&sentry->tracer, &options.filter, options.container, &fd);
         if (r == -EMFILE && sentry->tracer.n_readers >= TRACE_READERS_MAX)
                 return sd_bus_error_setf(error, BUS_ERROR_LIMIT_REACHED,
                                          "Sandbox \"%s\" is traced %u times already, no more are possible.",

@@ -20,52 +20,31 @@ typedef struct CreateOptions {
         const char *program;   /* whose base name a made-up name has, or NULL */
 } CreateOptions;
 
-static int create_options_read(sd_bus_message *m, CreateOptions *ret, sd_bus_error *error) {
+static int create_option_read(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error) {
         _cleanup_free_ char *shown = NULL;
-        CreateOptions options = {};
-        const char *key, *contents, **value;
+        CreateOptions *options = userdata;
+        const char *contents, **value;
         int r;
 
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        if (r < 0)
-                return r;
-
-        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &key);
-                if (r < 0)
-                        return r;
-
-                if (streq(key, "overrides"))
-                        value = &options.overrides;
-                else if (streq(key, "program"))
-                        value = &options.program;
-                else {
-                        shown = text_shown(key, NAME_SHOWN_MAX);
-                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                                 "CreateSandbox does not know the option \"%s\". It knows "
-                                                 "\"overrides\" and \"program\", both strings.", shown ?: "");
-                }
-
-                r = sd_bus_message_peek_type(m, NULL, &contents);
-                if (r < 0)
-                        return r;
-                if (!streq(contents, "s"))
-                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                                 "CreateSandbox's option \"%s\" has type \"%.64s\"; it must be a "
-                                                 "string (\"s\").", key, contents);
-                r = sd_bus_message_read(m, "v", "s", value);
-                if (r < 0)
-                        return r;
-
-                r = sd_bus_message_exit_container(m);
-                if (r < 0)
-                        return r;
+        if (streq(key, "overrides"))
+                value = &options->overrides;
+        else if (streq(key, "program"))
+                value = &options->program;
+        else {
+                shown = text_shown(key, NAME_SHOWN_MAX);
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "CreateSandbox does not know the option \"%s\". It knows \"overrides\" and "
+                                         "\"program\", both strings.", shown ?: "");
         }
+
+        r = sd_bus_message_peek_type(m, NULL, &contents);
         if (r < 0)
                 return r;
-
-        *ret = options;
-        return sd_bus_message_exit_container(m);
+        if (!streq(contents, "s"))
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "CreateSandbox's option \"%s\" has type \"%.64s\"; it must be a string "
+                                         "(\"s\").", key, contents);
+        return sd_bus_message_read(m, "v", "s", value);
 }
 
 static int set_name_error(sd_bus_error *error, const char *name) {
@@ -182,7 +161,7 @@ int manager_method_create_sandbox(sd_bus_message *m, void *userdata, sd_bus_erro
                 return r;
         if (!*profile_name)
                 profile_name = manager->config.default_profile;
-        r = create_options_read(m, &options, error);
+        r = bus_read_options(m, create_option_read, &options, error);
         if (r < 0)
                 return r;
         if (options.overrides && strlen(options.overrides) > PROFILE_TEXT_MAX)

@@ -59,7 +59,8 @@ SYSCALL_DEFINE3(setitimer, int32_t, which, GuestAddr, new_value, GuestAddr, old_
         if (r < 0)
                 return verdict_error(r);
 
-        old = interval_timer_get(process->timers);
+        if (old_value != 0)
+                old = interval_timer_get(process->timers);
         r = set(process, (TimerSetting) { timeval_to_ns(value.value), timeval_to_ns(value.interval) });
         if (r >= 0 && old_value != 0)
                 r = write_itimerval(kernel, call, old_value, old);

@@ -387,25 +387,33 @@ static bool goes_on(Kernel *kernel, const Call *call, SocketWork **ret) {
         return *ret && (*ret)->finished;
 }
 
-SYSCALL_DEFINE6(sendto, int32_t, fd, GuestAddr, data, uint64_t, size, uint32_t, flags, GuestAddr, from,
-                int32_t, address_size) {
+/* How sendto(2) and sendmsg(2) begin: with a new work that has a copy of the socket. True: they end with this verdict. */
+static bool send_begin(Kernel *kernel, const Call *call, int32_t fd, SocketWork **ret, Verdict *ret_verdict) {
         SocketWork *work;
         int r;
 
-        if (goes_on(kernel, call, &work))
-                return send_one(kernel, call, work);
-        if (work)
-                return verdict_parked();
-        work = socket_work_new(call);
-        if (!work)
-                return verdict_error(ENOMEM);
-        r = copy_socket(kernel, call, fd, &work->socket);
-        if (r >= 0)
-                r = read_address(kernel, call, from, address_size, &work->message.address);
-        if (r >= 0) {
-                work->message.has_address = true;
-                r = socket_message_of(&work->socket, data, size, flags, &work->message);
+        if (goes_on(kernel, call, &work)) {
+                *ret_verdict = send_one(kernel, call, work);
+                return true;
         }
+        if (work) {
+                *ret_verdict = verdict_parked();
+                return true;
+        }
+        work = socket_work_new(call);
+        r = work ? copy_socket(kernel, call, fd, &work->socket) : -ENOMEM;
+        if (r < 0) {
+                if (work)
+                        socket_work_free(kernel, work);
+                *ret_verdict = verdict_error(r);
+                return true;
+        }
+        *ret = work;
+        return false;
+}
+
+/* How they end, with a message that was read, or r, what kept it from that. */
+static Verdict send_end(Kernel *kernel, const Call *call, SocketWork *work, int r) {
         if (r >= 0)
                 r = check_message(kernel, call, work);
         if (r < 0) {
@@ -415,27 +423,30 @@ SYSCALL_DEFINE6(sendto, int32_t, fd, GuestAddr, data, uint64_t, size, uint32_t, 
         return send_one(kernel, call, work);
 }
 
-SYSCALL_DEFINE3(sendmsg, int32_t, fd, GuestAddr, from, uint32_t, flags) {
+SYSCALL_DEFINE6(sendto, int32_t, fd, GuestAddr, data, uint64_t, size, uint32_t, flags, GuestAddr, from,
+                int32_t, address_size) {
         SocketWork *work;
+        Verdict verdict;
         int r;
 
-        if (goes_on(kernel, call, &work))
-                return send_one(kernel, call, work);
-        if (work)
-                return verdict_parked();
-        work = socket_work_new(call);
-        if (!work)
-                return verdict_error(ENOMEM);
-        r = copy_socket(kernel, call, fd, &work->socket);
-        if (r >= 0)
-                r = socket_message_read(kernel, call, &work->socket, from, flags, &work->message);
-        if (r >= 0)
-                r = check_message(kernel, call, work);
-        if (r < 0) {
-                socket_work_free(kernel, work);
-                return verdict_error(r);
+        if (send_begin(kernel, call, fd, &work, &verdict))
+                return verdict;
+        r = read_address(kernel, call, from, address_size, &work->message.address);
+        if (r >= 0) {
+                work->message.has_address = true;
+                r = socket_message_of(&work->socket, data, size, flags, &work->message);
         }
-        return send_one(kernel, call, work);
+        return send_end(kernel, call, work, r);
+}
+
+SYSCALL_DEFINE3(sendmsg, int32_t, fd, GuestAddr, from, uint32_t, flags) {
+        SocketWork *work;
+        Verdict verdict;
+
+        if (send_begin(kernel, call, fd, &work, &verdict))
+                return verdict;
+        return send_end(kernel, call, work,
+                        socket_message_read(kernel, call, &work->socket, from, flags, &work->message));
 }
 
 SYSCALL_DEFINE4(sendmmsg, int32_t, fd, GuestAddr, from, uint32_t, n, uint32_t, flags) {

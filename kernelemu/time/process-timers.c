@@ -274,7 +274,7 @@ TimerSetting interval_timer_get(const ProcessTimers *timers) {
         const Timer *timer = timers ? &timers->real.timer : NULL;
 
         if (!timer || !timer_is_armed(timer))
-                return (TimerSetting) { .interval = timer ? timer->interval : 0 };
+                return (TimerSetting) {};
         return (TimerSetting) {
                 /* An armed one never reads 0. */
                 .value = MAX2(timer_left(timer, now_on(timers, HOST_CLOCK_MONOTONIC)), (int64_t) NSEC_PER_USEC),

@@ -98,7 +98,7 @@ ProcessTimers *process_timers_free(ProcessTimers *timers);
 /* The process is in a new image. NULL-safe. */
 void process_timers_exec(ProcessTimers *timers);
 
-/* What is left until ITIMER_REAL expires, and its interval. timers may be NULL. */
+/* What is left until ITIMER_REAL expires, and its interval; zeros when it is not armed. timers may be NULL. */
 TimerSetting interval_timer_get(const ProcessTimers *timers);
 void interval_timer_set(ProcessTimers *timers, TimerSetting setting);
 
