@@ -68,6 +68,7 @@ live_tests = \
 	tests/live/timers.sh \
 	tests/live/lists.sh \
 	tests/live/nesting.sh \
+	tests/live/dying.sh \
 	tests/live/escape.sh \
 	tests/live/events.sh \
 	tests/live/stuck.sh \
