@@ -15,6 +15,8 @@
 #include "util.h"
 #include "util/macros.h"
 
+#define STATUS_MAX 65536U /* bytes of a status file: one line has all groups of a task, and the signals come after */
+
 static const clockid_t host_clocks[_HOST_CLOCK_MAX] = {
         [HOST_CLOCK_REALTIME] = CLOCK_REALTIME,
         [HOST_CLOCK_MONOTONIC] = CLOCK_MONOTONIC,
@@ -137,8 +139,8 @@ static StatusFile *status_open(HostClocks *clocks, HostTid host_pid, HostTid thr
 
 int host_signals_of(Host *host, HostTid host_pid, HostTid thread, HostSignals *ret) {
         HostClocks *clocks = &host_seccomp_of(host)->clocks;
+        static char text[STATUS_MAX]; /* one thread serves, and nothing here makes it stuck */
         ProcSignals signals;
-        char text[4096];
         ssize_t n = -1;
 
         /* A file that is open stays that of the task it was opened for: when it is gone, another may have its number. */

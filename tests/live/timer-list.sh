@@ -181,6 +181,15 @@ signal.pause()' </dev/null >"$WORK/refused.out" 2>&1 &
         reaped "$RUN"
 }
 
+# A line of /proc/PID/status has them all, before it comes to signals.
+grouped() {
+        local groups
+        [ "$WHO" = root ] || return # who may have as many as he likes
+        groups=$(seq -s, 4000000000 4000001000)
+        is "$(setpriv --groups "$groups" timeout -k 5 60 env XDG_RUNTIME_DIR="$TESTDIR/run" "$SENTRYCTL" run timeout 0.2 sleep 1000
+                echo $?)" 124 "$WHO: timers of a process with a thousand groups"
+}
+
 # TFD_TIMER_CANCEL_ON_SET, with a clock that is set ahead by a nanosecond and back again.
 nudge() {
         /usr/bin/python3 -c '
@@ -224,7 +233,7 @@ except OSError as e:
         fi
 }
 
-for t in ${TESTS_ONLY:-listing empty native pausing refused cancelled}; do
+for t in ${TESTS_ONLY:-listing empty native pausing refused grouped cancelled}; do
         each_user "$t"
 done
 done_testing
