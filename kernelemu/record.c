@@ -38,13 +38,17 @@ void record_init_write(Record *record) {
         *record = (Record) { .mode = RECORD_WRITE };
 }
 
+void record_init_write_at(Record *record, void *buffer, size_t size) {
+        *record = (Record) { .mode = RECORD_WRITE, .data = buffer, .allocated = size, .fixed = true };
+}
+
 void record_init_read(Record *record, const void *data, size_t size) {
         /* Never written through in READ mode. */
         *record = (Record) { .mode = RECORD_READ, .data = (uint8_t *) data, .size = size };
 }
 
 void record_done(Record *record) {
-        if (record->mode == RECORD_WRITE)
+        if (record->mode == RECORD_WRITE && !record->fixed)
                 free(record->data);
         *record = (Record) {};
 }
@@ -56,6 +60,10 @@ static uint8_t *append(Record *record, size_t n) {
         if (n > record->allocated - record->size) {
                 size_t want = (record->size + n) * 2;
 
+                if (record->fixed) {
+                        fail(record, -ENOBUFS);
+                        return NULL;
+                }
                 p = realloc(record->data, want);
                 if (!p) {
                         fail(record, -ENOMEM);

@@ -169,7 +169,7 @@ static uint64_t memory_rss(void) {
 int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Sentry *sentry = userdata;
         Kernel *kernel = sentry->kernel;
-        uint64_t n_calls = kernel->statistics_unknown.n_calls, cpu_usec;
+        uint64_t n_calls = kernel->statistics[_SYSCALL_ID_MAX].n_calls, cpu_usec;
         const ThreadGroup *process;
         struct rusage usage = {};
         uint32_t n_threads = 0;
@@ -185,7 +185,7 @@ int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error
                         m, "a{sv}", 14,
                         "Freezer", "s", freezer_method(&sentry->freezer)->name,
                         "Calls", "t", n_calls,
-                        "CallsUnimplemented", "t", kernel->statistics_unknown.n_calls,
+                        "CallsUnimplemented", "t", kernel->statistics[_SYSCALL_ID_MAX].n_calls,
                         "CallsParked", "u", kernel->n_parked,
                         "EventsDropped", "t", event_dropped(kernel),
                         "CallsStuck", "t", watchdog.n_stuck,
