@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -36,6 +37,14 @@
 #endif
 
 #define GO_TIMEOUT_MSEC 30000
+
+#ifndef CAP_CHECKPOINT_RESTORE
+#  define CAP_CHECKPOINT_RESTORE 40
+#endif
+/* What a restore needs inside until everything is there: choosing process ids and the program of a process, becoming users,
+ * taking capabilities away for good. */
+#define RESTORE_CAPABILITIES \
+        (UINT64_C(1) << CAP_CHECKPOINT_RESTORE | UINT64_C(1) << CAP_SETPCAP | UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID)
 
 /* Ends with the parent: not a moment without it. */
 static int follow_parent(const LaunchChild *child, LaunchFailure *failure) {
@@ -342,7 +351,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         r = become(request, failure);
         if (r < 0)
                 return r;
-        r = isolate_capabilities(request->profile->capabilities, failure);
+        r = isolate_capabilities(request->profile->capabilities | (request->restore ? RESTORE_CAPABILITIES : 0), failure);
         if (r < 0)
                 return r;
         if (profile_features(request->profile) & 1U << SYSCALL_FEATURE_SOCKETS) {
@@ -350,7 +359,8 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                 if (r < 0)
                         return r;
         }
-        r = program_set_rlimits(request->profile, failure);
+        /* A restored process gets those that it had, no higher than these, when it has everything else. */
+        r = request->restore ? 0 : program_set_rlimits(request->profile, failure);
         if (r < 0)
                 return r;
         r = follow_parent(child, failure); /* a change of credentials may have made the kernel forget */

@@ -15,7 +15,7 @@ typedef struct LaunchChild {
         bool in_cgroup;                    /* it was born there */
         int uplink_fd;                     /* who connects the network to that outside, or -EBADF */
         int status_fd;                     /* pipe to the parent for a LaunchFailure; closes with exec */
-        int init_fd;                       /* sentry-init, when the program gets one; else -EBADF */
+        int init_fd;                       /* sentry-init, when the program gets one, or sentry-stub; else -EBADF */
         int filter_fd;                     /* socket that the filter's programs come over */
         sigset_t signal_mask;              /* what the program shall inherit */
         struct sigaction child_action;     /* the same, for SIGCHLD */
