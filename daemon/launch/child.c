@@ -12,7 +12,6 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
-#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -38,13 +37,6 @@
 
 #define GO_TIMEOUT_MSEC 30000
 
-#ifndef CAP_CHECKPOINT_RESTORE
-#  define CAP_CHECKPOINT_RESTORE 40
-#endif
-/* What a restore needs inside until everything is there: choosing process ids and the program of a process, becoming users,
- * taking capabilities away for good. */
-#define RESTORE_CAPABILITIES \
-        (UINT64_C(1) << CAP_CHECKPOINT_RESTORE | UINT64_C(1) << CAP_SETPCAP | UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID)
 
 /* Ends with the parent: not a moment without it. */
 static int follow_parent(const LaunchChild *child, LaunchFailure *failure) {
