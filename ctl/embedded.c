@@ -14,6 +14,7 @@
 
 #include "ctl.h"
 #include "embedded.h"
+#include "runtime-dir.h"
 #include "util.h"
 
 #define LOCK_TIMEOUT_USEC UINT64_C(10000000)
@@ -34,33 +35,10 @@ static uint64_t now_usec(void) {
         return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
 }
 
-static bool is_own_directory(const char *path) {
-        struct stat st;
-
-        return stat(path, &st) >= 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
-}
-
-/* Where the socket, the lock and the log lie. An $XDG_RUNTIME_DIR of somebody else (after su, say) does not count. */
-static char *embedded_directory(void) {
-        const char *runtime = getenv("XDG_RUNTIME_DIR");
+char *embedded_log(void) {
         _cleanup_free_ char *path = NULL;
 
-        if (runtime && runtime[0] == '/' && is_own_directory(runtime))
-                return string_appendf(&path, "%s/sentryd", runtime) < 0 ? NULL : TAKE_PTR(path);
-
-        if (string_appendf(&path, "/run/user/%u", (unsigned) geteuid()) < 0)
-                return NULL;
-        if (is_own_directory(path))
-                return string_appendf(&path, "/sentryd") < 0 ? NULL : TAKE_PTR(path);
-
-        path = (free(path), NULL);
-        return string_appendf(&path, "/tmp/sentryd-%u", (unsigned) geteuid()) < 0 ? NULL : TAKE_PTR(path);
-}
-
-char *embedded_log(void) {
-        _cleanup_free_ char *path = embedded_directory();
-
-        return path && string_appendf(&path, "/log") >= 0 ? TAKE_PTR(path) : NULL;
+        return runtime_dir_of_user(&path) >= 0 && string_appendf(&path, "/log") >= 0 ? TAKE_PTR(path) : NULL;
 }
 
 static int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -253,7 +231,7 @@ static int start_daemon(const char *directory, const struct sockaddr_un *address
 }
 
 int embedded_connect(bool start) {
-        _cleanup_free_ char *directory = embedded_directory(), *lock = NULL;
+        _cleanup_free_ char *directory = NULL, *lock = NULL;
         _cleanup_close_ int directory_fd = -EBADF;
         struct sockaddr_un address;
         uint64_t deadline;
@@ -261,7 +239,7 @@ int embedded_connect(bool start) {
         unsigned starts = 0;
         int fd, r;
 
-        if (!directory || string_appendf(&lock, "%s/lock", directory) < 0)
+        if (runtime_dir_of_user(&directory) < 0 || string_appendf(&lock, "%s/lock", directory) < 0)
                 return fail("out of memory");
         directory_fd = open_directory(directory, start);
         if (directory_fd < 0)

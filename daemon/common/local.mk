@@ -24,6 +24,10 @@ libcommon_a_SOURCES = \
 	daemon/common/profile-values.c \
 	daemon/common/profile.c \
 	daemon/common/profile.h \
+	daemon/common/rendezvous.c \
+	daemon/common/rendezvous.h \
+	daemon/common/runtime-dir.c \
+	daemon/common/runtime-dir.h \
 	daemon/common/util.c \
 	daemon/common/util.h
 libcommon_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)

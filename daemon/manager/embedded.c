@@ -214,6 +214,20 @@ static int embedded_take_fds(Embedded *e) {
         return 0;
 }
 
+/* What outlives us lies beside the socket. */
+static int embedded_open_runtime(Embedded *e) {
+        _cleanup_free_ char *directory = strdup(e->address.sun_path);
+        char *slash;
+
+        if (!directory)
+                return log_oom();
+        slash = strrchr(directory, '/');
+        if (slash == directory)
+                slash++;
+        *slash = '\0';
+        return runtime_open(&e->manager->runtime, MANAGER_EMBEDDED, directory);
+}
+
 int embedded_start(Manager *m) {
         Embedded *e;
         int r;
@@ -226,6 +240,9 @@ int embedded_start(Manager *m) {
         e->listen_fd = e->lock_fd = -EBADF;
 
         r = embedded_take_fds(e);
+        if (r < 0)
+                goto fail;
+        r = embedded_open_runtime(e);
         if (r < 0)
                 goto fail;
 

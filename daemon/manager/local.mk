@@ -22,6 +22,8 @@ sentryd_SOURCES = \
 	daemon/manager/pending.c \
 	daemon/manager/pending.h \
 	daemon/manager/properties.c \
+	daemon/manager/runtime.c \
+	daemon/manager/runtime.h \
 	daemon/manager/sandbox-dbus.c \
 	daemon/manager/sandbox-log.c \
 	daemon/manager/sandbox-log.h \

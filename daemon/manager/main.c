@@ -206,7 +206,9 @@ static int run(ManagerMode mode) {
         if (r < 0)
                 return log_error_errno(r, "Failed to start: %m");
 
-        r = mode == MANAGER_EMBEDDED ? embedded_start(m) : manager_connect_bus(m);
+        r = mode == MANAGER_EMBEDDED ? embedded_start(m) : runtime_open(&m->runtime, mode, NULL);
+        if (r >= 0 && mode != MANAGER_EMBEDDED)
+                r = manager_connect_bus(m);
         if (r < 0)
                 return r;
 

@@ -96,6 +96,7 @@ int manager_new(ManagerMode mode, sd_event *event, const struct rlimit *nofile, 
         m->uid = geteuid();
         m->event = sd_event_ref(event);
         m->nofile = *nofile;
+        m->runtime = (Runtime) RUNTIME_NONE;
         TAILQ_INIT(&m->live);
         TAILQ_INIT(&m->ended);
 
@@ -124,7 +125,6 @@ Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
 
-        m->embedded = embedded_free(m->embedded);
         while ((c = LIST_FIRST(&m->connections)))
                 connection_free(c);
         while ((s = TAILQ_FIRST(&m->live)))
@@ -132,6 +132,8 @@ Manager *manager_free(Manager *m) {
         while ((s = TAILQ_FIRST(&m->ended)))
                 sandbox_free(s);
 
+        runtime_close(&m->runtime);
+        m->embedded = embedded_free(m->embedded); /* last: it has the lock of the directory */
         sd_event_source_disable_unref(m->reap_source);
         sd_event_unref(m->event);
         config_done(&m->config);

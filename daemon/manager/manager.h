@@ -14,6 +14,7 @@
 
 #include "config.h"
 #include "connection.h"
+#include "runtime.h"
 #include "sandbox.h"
 
 #define MANAGER_ENDED_MAX 256U     /* ended sandboxes whose exit status is kept */
@@ -60,6 +61,7 @@ struct Manager {
 
         bool subscribed;   /* somebody wants to hear of tasks: sentry-kernels have been told */
         unsigned emitting; /* > 0 while we emit signals: finding objects then needs no caller's permission */
+        Runtime runtime;   /* owned: the directory; open once the manager serves */
         Embedded *embedded; /* owned: MANAGER_EMBEDDED only */
 };
 

@@ -16,6 +16,8 @@
 #include "log.h"
 #include "manager.h"
 #include "pending.h"
+#include "rendezvous.h"
+#include "runtime.h"
 #include "sandbox-log.h"
 #include "sandbox.h"
 #include "spawn.h"
@@ -85,6 +87,7 @@ static void sandbox_end(Sandbox *s, int status) {
         s->init_pid = s->pause_depth = 0;
         s->userns_ino = 0;
         free(TAKE_PTR(s->profile));
+        index_remove(&s->manager->runtime, s->name);
         manager_retire_sandbox(s->manager, s);
 
         broadcast_exited(s);
@@ -284,11 +287,45 @@ static int make_sealed_file(const char *name, const char *text) {
         return TAKE_FD(fd);
 }
 
+/* Where sentry-kernel keeps what its successor must know. */
+static int make_journal(void) {
+        int fd = memfd_create("sentry-journal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        return fd < 0 ? -errno : fd;
+}
+
+/* Starts sentry-kernel with these descriptors. */
+static int sandbox_spawn(Sandbox *s, const SpawnFd *fds, size_t n, bool recover) {
+        Manager *manager = s->manager;
+        int r;
+
+        r = spawn_kernel(&(SpawnRequest) {
+                                 .path = manager->kernel_path,
+                                 .name = s->name,
+                                 .recover = recover,
+                                 .env = manager->kernel_env,
+                                 .fds = fds,
+                                 .n_fds = n,
+                                 .nofile = &manager->nofile,
+                                 .switch_user = manager->mode == MANAGER_SYSTEM && s->owner != manager->uid,
+                                 .uid = s->owner,
+                         }, &s->pid);
+        if (r < 0)
+                return r;
+
+        r = sd_event_add_child(manager->event, &s->child_source, s->pid, WEXITED, on_kernel_exit, s);
+        if (r < 0) {
+                (void) kill(s->pid, SIGKILL);
+                (void) waitpid(s->pid, NULL, 0);
+        }
+        return r;
+}
+
 /* Makes all that joins us, sentry-kernel and launcher, and starts sentry-kernel. */
 static int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd) {
         Manager *manager = s->manager;
         _cleanup_close_ int launch_ours = -EBADF, launch_kernel = -EBADF, bus_ours = -EBADF, bus_kernel = -EBADF,
-                            profile_fd = -EBADF;
+                            profile_fd = -EBADF, index_fd = -EBADF, journal_fd = -EBADF;
         int pair[2], one = 1, r;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -308,6 +345,9 @@ static int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd) {
         profile_fd = make_sealed_file("sentryd-profile", s->profile);
         if (profile_fd < 0)
                 return profile_fd;
+        journal_fd = make_journal();
+        if (journal_fd < 0)
+                return journal_fd;
 
         r = sandbox_connect_kernel(s, bus_ours);
         if (s->kernel)
@@ -319,24 +359,27 @@ static int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd) {
         if (r < 0)
                 return r;
 
-        r = spawn_kernel(&(SpawnRequest) {
-                                 .path = manager->kernel_path,
-                                 .name = s->name,
-                                 .env = manager->kernel_env,
-                                 .bus_fd = bus_kernel,
-                                 .launch_fd = launch_kernel,
-                                 .profile_fd = profile_fd,
-                                 .nofile = &manager->nofile,
-                                 .switch_user = manager->mode == MANAGER_SYSTEM && s->owner != manager->uid,
-                                 .uid = s->owner,
-                         }, &s->pid);
-        if (r < 0)
-                return r;
+        index_fd = index_write(&manager->runtime, &(IndexEntry) {
+                                                          .name = s->name,
+                                                          .owner = s->owner,
+                                                          .profile_name = s->profile_name,
+                                                          .profile = s->profile,
+                                                          .made_usec = s->started_usec,
+                                                  });
+        if (index_fd < 0)
+                return index_fd;
 
-        r = sd_event_add_child(manager->event, &s->child_source, s->pid, WEXITED, on_kernel_exit, s);
+        r = sandbox_spawn(s,
+                          (SpawnFd[]) {
+                                      { bus_kernel, RENDEZVOUS_FD_BUS },
+                                      { launch_kernel, RENDEZVOUS_FD_LAUNCH },
+                                      { profile_fd, RENDEZVOUS_FD_PROFILE },
+                                      { index_fd, RENDEZVOUS_FD_INDEX },
+                                      { manager->runtime.fd, RENDEZVOUS_FD_RUNDIR },
+                                      { journal_fd, RENDEZVOUS_FD_JOURNAL },
+                          }, 6, false);
         if (r < 0) {
-                (void) kill(s->pid, SIGKILL);
-                (void) waitpid(s->pid, NULL, 0);
+                index_remove(&manager->runtime, s->name);
                 return r;
         }
 

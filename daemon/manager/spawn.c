@@ -61,7 +61,8 @@ int spawn_make_environment(char ***ret) {
         /* Told by systemd to its child, which is us. */
         static const char *const ours[] = {
                 "NOTIFY_SOCKET=", "WATCHDOG_PID=", "WATCHDOG_USEC=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=",
-                "FDSTORE=", "MAINPID=", "MANAGERPID=", "DBUS_STARTER_ADDRESS=", "DBUS_STARTER_BUS_TYPE=",
+                "FDSTORE=", "MAINPID=", "MANAGERPID=", "RUNTIME_DIRECTORY=", "DBUS_STARTER_ADDRESS=",
+                "DBUS_STARTER_BUS_TYPE=",
         };
         _cleanup_strv_free_ char **env = NULL;
         int r;
@@ -125,33 +126,41 @@ static int identity_of(uid_t uid, Identity *ret) {
         }
 }
 
-/* Puts the descriptors in place. Async-signal-safe. */
-static int arrange_fds(const SpawnRequest *request) {
-        const int wanted[] = { request->bus_fd, request->launch_fd, request->profile_fd };
-        int high[ELEMENTSOF(wanted)], null_fd;
+/* Has everything from 3 on closed at exec. Async-signal-safe. */
+static void close_the_rest(void) {
+#ifdef CLOSE_RANGE_CLOEXEC
+        if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) >= 0)
+                return;
+#endif
+        /* Older than Linux 5.11 */
+        for (int fd = 3; fd <= SPAWN_FD_MAX; fd++)
+                (void) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* Puts the descriptors in place; high has room for one more than there are. Async-signal-safe. */
+static int arrange_fds(const SpawnRequest *request, int *high) {
+        int above = STDERR_FILENO, null_fd;
+
+        for (size_t i = 0; i < request->n_fds; i++)
+                above = MAX(above, request->fds[i].number);
 
         /* Out of the way first: one's source may be another's place. */
-        for (size_t i = 0; i < ELEMENTSOF(wanted); i++) {
-                high[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, _SPAWN_FD_END + 1);
+        for (size_t i = 0; i < request->n_fds; i++) {
+                high[i] = fcntl(request->fds[i].fd, F_DUPFD_CLOEXEC, above + 1);
                 if (high[i] < 0)
                         return -errno;
         }
-        for (size_t i = 0; i < ELEMENTSOF(wanted); i++)
-                if (dup2(high[i], SPAWN_FD_BUS + (int) i) < 0)
+
+        close_the_rest();
+        for (size_t i = 0; i < request->n_fds; i++)
+                if (dup2(high[i], request->fds[i].number) < 0)
                         return -errno;
 
-        null_fd = open("/dev/null", O_RDONLY);
+        null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
                 return -errno;
         if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
                 return -errno;
-
-        if (syscall(SYS_close_range, _SPAWN_FD_END, ~0U, 0) >= 0)
-                return 0;
-
-        /* Older than Linux 5.9 */
-        for (int fd = _SPAWN_FD_END; fd < 65536; fd++)
-                (void) close(fd);
         return 0;
 }
 
@@ -162,8 +171,11 @@ static _Noreturn void child_fail(const char *what, const SpawnRequest *request, 
 }
 
 /* The new process, up to its exec. */
-static _Noreturn void child_run(const SpawnRequest *request, const Identity *identity) {
-        char *argv[] = { (char *) "sentry-kernel", (char *) "--name", (char *) request->name, NULL };
+static _Noreturn void child_run(const SpawnRequest *request, const Identity *identity, int *high) {
+        char *argv[] = {
+                (char *) "sentry-kernel", (char *) "--name", (char *) request->name,
+                request->recover ? (char *) "--recover" : NULL, NULL,
+        };
         struct sigaction default_action = { .sa_handler = SIG_DFL };
         sigset_t none;
         int r;
@@ -178,11 +190,11 @@ static _Noreturn void child_run(const SpawnRequest *request, const Identity *ide
         if (chdir("/") < 0)
                 child_fail("go to /", request, errno);
         (void) umask(0077);
-        (void) setrlimit(RLIMIT_NOFILE, request->nofile);
 
-        r = arrange_fds(request);
+        r = arrange_fds(request, high);
         if (r < 0)
                 child_fail("arrange file descriptors", request, r);
+        (void) setrlimit(RLIMIT_NOFILE, request->nofile); /* what has a higher number stays */
 
         if (request->switch_user) {
                 if (setgroups((size_t) identity->n_groups, identity->groups) < 0)
@@ -199,6 +211,7 @@ static _Noreturn void child_run(const SpawnRequest *request, const Identity *ide
 
 int spawn_kernel(const SpawnRequest *request, pid_t *ret) {
         _cleanup_(identity_done) Identity identity = {};
+        _cleanup_free_ int *high = NULL;
         pid_t pid;
         int r;
 
@@ -212,13 +225,17 @@ int spawn_kernel(const SpawnRequest *request, pid_t *ret) {
                         return r;
         }
 
+        high = calloc(request->n_fds + 1, sizeof(*high));
+        if (!high)
+                return -ENOMEM;
+
         /* Not vfork() and not posix_spawn(): we would wait for a process that its new user may stop before it
          * execs. */
         pid = fork();
         if (pid < 0)
                 return -errno;
         if (pid == 0)
-                child_run(request, &identity);
+                child_run(request, &identity, high);
 
         *ret = pid;
         return 0;

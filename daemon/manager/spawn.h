@@ -4,22 +4,25 @@
 /* Starting a sentry-kernel. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
-/* Where sentry-kernel gets its descriptors. */
-enum {
-        SPAWN_FD_BUS = 3,     /* its end of the D-Bus connection to us */
-        SPAWN_FD_LAUNCH = 4,  /* its end of the launch socket */
-        SPAWN_FD_PROFILE = 5, /* the resolved profile document */
-        _SPAWN_FD_END = 6,
-};
+#define SPAWN_FD_MAX 65535
+
+/* A descriptor for sentry-kernel, and the number that it has there: 3 to SPAWN_FD_MAX. */
+typedef struct SpawnFd {
+        int fd; /* stays the caller's */
+        int number;
+} SpawnFd;
 
 typedef struct SpawnRequest {
         const char *path;         /* of the program */
         const char *name;         /* of the sandbox */
+        bool recover;             /* it goes on where another one has died */
         char *const *env;
-        int bus_fd, launch_fd, profile_fd; /* stay the caller's */
+        const SpawnFd *fds;       /* n_fds of them */
+        size_t n_fds;
         const struct rlimit *nofile;
         bool switch_user;         /* become uid (we are root then), with its groups */
         uid_t uid;

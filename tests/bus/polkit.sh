@@ -37,7 +37,7 @@ started $!
 export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$TESTDIR/bus
 check "a bus" await 15 busctl --system --timeout=5 list || bail "$(cat "$TESTDIR/bus.log")"
 mkdir "$TESTDIR/run/sentryd"
-"$SENTRYD_BUILD/sentryd" --system </dev/null >"$TESTDIR/run/sentryd/log" 2>&1 &
+RUNTIME_DIRECTORY=$TESTDIR/run/sentryd "$SENTRYD_BUILD/sentryd" --system </dev/null >"$TESTDIR/run/sentryd/log" 2>&1 &
 started $!
 owned() { busctl --system --timeout=5 call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus NameHasOwner s "$1" | grep -q true; }
 check "sentryd --system takes its name" await 15 owned $NAME || bail "$(cat "$TESTDIR/run/sentryd/log")"
