@@ -27,6 +27,7 @@ static void fail(Restorer *restorer, const char *why) {
         if (restorer->state == RESTORER_FAILED)
                 return;
         restorer->state = RESTORER_FAILED;
+        launch_server_checked(sentry, -EBADMSG);
         log_warning("%s: cannot restore the sandbox: %s", sentry->name, why);
         restorer_done(restorer);
         /* Whatever there is of it goes with its first process; who let go already, too. */
@@ -72,6 +73,26 @@ static int let_go(Restorer *restorer) {
         return send_fds(restorer->control_fd, &go, sizeof(go), NULL, 0);
 }
 
+static int begin(Restorer *restorer) {
+        const Profile *profile = restorer->sentry->profile;
+        RestoreMessage begin = {
+                .word = RESTORE_BEGIN,
+                .init = restorer->sentry->init_pid,
+                .lazy = restorer->lazy,
+                .many_users = profile->users == PROFILE_USERS_RANGE,
+                .capabilities = profile->capabilities,
+        };
+
+        for (size_t i = 0; i < IMAGE_LIMITS; i++)
+                begin.limits[i] = UINT64_MAX;
+        for (size_t i = 0; i < profile->n_rlimits; i++)
+                if ((unsigned) profile->rlimits[i].resource < IMAGE_LIMITS)
+                        begin.limits[profile->rlimits[i].resource] = profile->rlimits[i].limit.rlim_max;
+
+        restorer->state = RESTORER_MAKING;
+        return send_fds(restorer->control_fd, &begin, sizeof(begin), &restorer->listener, 1);
+}
+
 static int on_word(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         union {
                 char buffer[CMSG_SPACE(sizeof(int))];
@@ -112,14 +133,14 @@ static int on_word(sd_event_source *source, int fd, uint32_t revents, void *user
                 r = read_records(restorer, records);
                 if (r >= 0) {
                         restorer->state = RESTORER_CHECKED;
-                        launch_server_checked(restorer->sentry);
+                        r = restorer->listener >= 0 ? begin(restorer) : 0;
+                        launch_server_checked(restorer->sentry, r);
                 }
         } else if (message.word == RESTORE_READY && restorer->state == RESTORER_MAKING)
                 r = let_go(restorer);
         else if (message.word == RESTORE_DONE && restorer->state == RESTORER_LETTING_GO) {
                 restorer->state = RESTORER_DONE;
                 restorer_done(restorer);
-                kernel_restored(restorer->sentry->kernel);
         } else
                 r = -EPROTO;
         if (r < 0)
@@ -164,26 +185,10 @@ int restorer_start(Restorer *restorer, Sentry *sentry, int imager_fd, int direct
 }
 
 int restorer_begin(Restorer *restorer, int *listener, bool killable) {
-        const Profile *profile = restorer->sentry->profile;
-        RestoreMessage begin = {
-                .word = RESTORE_BEGIN,
-                .init = restorer->sentry->init_pid,
-                .lazy = restorer->lazy,
-                .many_users = profile->users == PROFILE_USERS_RANGE,
-                .capabilities = profile->capabilities,
-        };
-
-        if (restorer->state != RESTORER_CHECKED)
+        if (restorer->state != RESTORER_CHECKING && restorer->state != RESTORER_CHECKED)
                 return -EBADMSG;
-        for (size_t i = 0; i < IMAGE_LIMITS; i++)
-                begin.limits[i] = UINT64_MAX;
-        for (size_t i = 0; i < profile->n_rlimits; i++)
-                if ((unsigned) profile->rlimits[i].resource < IMAGE_LIMITS)
-                        begin.limits[profile->rlimits[i].resource] = profile->rlimits[i].limit.rlim_max;
-
         restorer->listener = *listener;
         *listener = -EBADF;
         restorer->killable = killable;
-        restorer->state = RESTORER_MAKING;
-        return send_fds(restorer->control_fd, &begin, sizeof(begin), &restorer->listener, 1);
+        return restorer->state == RESTORER_CHECKED ? begin(restorer) : 0;
 }

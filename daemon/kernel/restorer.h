@@ -34,5 +34,6 @@ typedef struct Restorer {
 int restorer_start(Restorer *restorer, Sentry *sentry, int imager_fd, int directory_fd, bool lazy);
 void restorer_done(Restorer *restorer);
 
-/* The launcher has handed over: takes the listener. An error refuses the launch. */
+/* The launcher has handed over: takes the listener. An error refuses the launch. The program may go when the state is
+ * MAKING; else launch_server_checked() comes. */
 int restorer_begin(Restorer *restorer, int *listener, bool killable);
