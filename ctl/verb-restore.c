@@ -195,7 +195,7 @@ const Verb verb_restore = {
                    "The exit status is the program's; 125 when it cannot be restored: then nothing is left of it.\n",
         .options = (const Option[]) {
                 { OPTION_NAME, "name", 'n', "NAME", false, "Name of the sandbox" },
-                { OPTION_DETACH, "detach", 'd', NULL, false, "Return when it runs, and print its name" },
+                { OPTION_DETACH, "detach", 0, NULL, false, "Return when it runs, and print its name" },
                 { OPTION_LAZY, "lazy", 0, NULL, false, "Read memory from the image when it is used" },
                 { OPTION_STDIO, "stdio", 0, "inherit|null", false, "What its standard streams are" },
                 {},
