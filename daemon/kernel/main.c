@@ -14,6 +14,7 @@
 #include "confine.h"
 #include "log.h"
 #include "profile.h"
+#include "profile-features.h"
 #include "sentry.h"
 #include "util.h"
 #include "watchdog.h"
@@ -109,7 +110,7 @@ int main(int argc, char *argv[]) {
                 return EXIT_FAILURE;
         }
         sentry->imager_fd = open_imager();
-        r = confine_self(sentry->profile->mount_calls.kinds != 0);
+        r = confine_self(sentry->profile->mount_calls.kinds != 0, profile_binds_ports(sentry->profile));
         if (r < 0) {
                 log_error("%s: cannot confine sentry-kernel: %s", name, strerror(-r));
                 return EXIT_FAILURE;

@@ -68,6 +68,9 @@ static int check_document(const char *document, sd_bus_error *error) {
         if (profile->pid_host)
                 return sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
                                         "A sandbox with the host's process ids (pid: host) can't be restored: its numbers may be taken.");
+        if (profile->users == PROFILE_USERS_HOST)
+                return sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
+                                        "A sandbox with the host's users (users: host) can't be restored: it belongs to a unit.");
         return 0;
 }
 
