@@ -124,11 +124,11 @@ as_unit() { # in a unit of its own the caller stays
 }
 
 measured() {
-        local i t0 t1 t2
+        local t0 t1 t2
         t0=${EPOCHREALTIME/./}
-        for i in 1 2 3 4 5 6 7 8; do me sentryctl run true; done
+        for _ in 1 2 3 4 5 6 7 8; do me sentryctl run true; done
         t1=${EPOCHREALTIME/./}
-        outside bash -c 'for i in 1 2 3 4 5 6 7 8; do sentryctl run true; done' 2>/dev/null
+        outside bash -c 'for _ in 1 2 3 4 5 6 7 8; do sentryctl run true; done' 2>/dev/null
         t2=${EPOCHREALTIME/./}
         diag "$who: a run takes $(((t1 - t0) / 8)) us in a unit, $(((t2 - t1) / 8)) us with a scope"
 }
