@@ -16,6 +16,7 @@ typedef struct LaunchClocks {
 typedef struct LaunchRequest {
         const Profile *profile; /* whole and valid */
         const char *name;       /* of the sandbox, for messages */
+        const char *profile_name; /* for people, or NULL */
         char *const *argv;      /* the program; argv[0] is looked up in PATH inside the sandbox */
         char *const *envp;      /* the environment to start from; the profile's is applied on top */
         int launch_fd;          /* the launch socket; stays the caller's */

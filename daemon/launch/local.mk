@@ -35,13 +35,15 @@ liblaunch_a_SOURCES = \
 	daemon/launch/program-exec.h \
 	daemon/launch/program.c \
 	daemon/launch/program.h \
+	daemon/launch/scope.c \
+	daemon/launch/scope.h \
 	daemon/launch/uplink.c \
 	daemon/launch/uplink.h \
 	daemon/launch/users-host.c \
 	daemon/launch/users-host.h \
 	daemon/launch/wait.c \
 	daemon/launch/wait.h
-liblaunch_a_CFLAGS = $(AM_CFLAGS) -pthread $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
+liblaunch_a_CFLAGS = $(AM_CFLAGS) -pthread $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 
 # Runs in sandboxes, where there may be no library at all; and without sanitizers, which would need /proc and more.
 pkglibexec_PROGRAMS += sentry-init
