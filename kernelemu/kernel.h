@@ -40,6 +40,7 @@ typedef struct KernelConfig {
         PtraceScope ptrace_scope;
         const AddressRules *addresses;  /* copied; NULL: none */
         bool own_network;               /* the network namespace is the sandbox's */
+        bool binds_ports;               /* it is the host's, and the host lets us have ports below 1024 */
         uint32_t log_size;
         const char *version_string;     /* of sentryd, for the log */
         SyscallStatistics *statistics;  /* room for KERNEL_STATISTICS of them, zeroed, that outlives the kernel. NULL: its own */
@@ -106,6 +107,9 @@ static inline void kernel_freep(Kernel **kernel) { kernel_free(*kernel); }
 /* The first process starts: the first namespaces get their identity, the inode of the UTS namespace, and the log
  * its boot lines. */
 void kernel_boot(Kernel *kernel, uint64_t uts_inode);
+
+/* Instead, for a kernel that was read from records and whose processes are there again. */
+void kernel_go_on(Kernel *kernel, uint64_t uts_inode);
 
 /* Nanoseconds of the host's monotonic clock, and microseconds since the kernel was made. */
 uint64_t kernel_now(Kernel *kernel);

@@ -61,6 +61,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/recover.c \
 	daemon/kernel/recover.h \
 	daemon/kernel/sentry-record.c \
+	daemon/kernel/restorer.c \
+	daemon/kernel/restorer.h \
 	daemon/kernel/sentry.c \
 	daemon/kernel/sentry.h \
 	daemon/kernel/signal-methods.c \

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,10 +15,13 @@
 #include "keeper.h"
 #include "log.h"
 #include "profile.h"
+#include "profile-features.h"
 #include "recover.h"
 #include "sentry.h"
 #include "util.h"
 #include "watchdog.h"
+
+#define IMAGE_FD 9 /* the directory of an image, with --restore */
 
 static int usage(FILE *f) {
         fputs("Usage: sentry-kernel --name NAME [--recover]\n\n"
@@ -34,11 +38,31 @@ static int open_fd(int fd) {
         return fcntl(fd, F_GETFD) >= 0 ? fd : -EBADF;
 }
 
+/* sentry-imager lies beside us, as where it was built and where it was installed. Opened now, as no path can be run later.
+ * Without it there is no saving and restoring. */
+static int open_imager(void) {
+        _cleanup_free_ char *path = NULL;
+        char own[PATH_MAX];
+        ssize_t n;
+        char *slash;
+        int fd;
+
+        n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+        own[n > 0 ? n : 0] = '\0';
+        slash = strrchr(own, '/');
+        if (!slash || string_appendf(&path, "%.*s/sentry-imager", (int) (slash - own), own) < 0)
+                return -EBADF;
+        fd = open(path, O_PATH | O_CLOEXEC);
+        return fd < 0 ? -EBADF : fd;
+}
+
 int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "name", required_argument, NULL, 'n' },
                 { "recover", no_argument, NULL, 'r' },
                 { "confined", no_argument, NULL, 'c' }, /* by a keeper that has our filter: it is not added again */
+                { "restore", no_argument, NULL, 'R' },
+                { "lazy", no_argument, NULL, 'L' },
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, 'v' },
                 {},
@@ -46,6 +70,7 @@ int main(int argc, char *argv[]) {
         _cleanup_(sentry_freep) Sentry *sentry = NULL;
         _cleanup_free_ char *document = NULL;
         bool recover = false, confined = false;
+        bool restore = false, lazy = false;
         const char *name = NULL;
         sigset_t all;
         int c, r;
@@ -62,6 +87,12 @@ int main(int argc, char *argv[]) {
                         break;
                 case 'c':
                         confined = true;
+                        break;
+                case 'R':
+                        restore = true;
+                        break;
+                case 'L':
+                        lazy = true;
                         break;
                 case 'h':
                         return usage(stdout);
@@ -110,11 +141,22 @@ int main(int argc, char *argv[]) {
                 return EXIT_FAILURE;
         }
         keeper_dismiss_standby(&sentry->journal);
-        r = confined ? 0 : confine_self(sentry->profile->mount_calls.kinds != 0);
+        sentry->imager_fd = open_imager();
+        r = confined ? 0 :
+                confine_self(sentry->profile->mount_calls.kinds != 0, profile_binds_ports(sentry->profile));
         if (r < 0) {
                 keeper_goodbye(&sentry->keeper);
                 log_error("%s: cannot confine sentry-kernel: %s", name, strerror(-r));
                 return EXIT_FAILURE;
+        }
+
+        if (restore) {
+                r = restorer_start(&sentry->restorer, sentry, sentry->imager_fd, IMAGE_FD, lazy);
+                if (r < 0) {
+                        log_error("%s: cannot start sentry-imager: %s", name, strerror(-r));
+                        return EXIT_FAILURE;
+                }
+                safe_close(IMAGE_FD);
         }
 
         /* Threads take turns, so they do well with one heap: one each would be memory in every sandbox. */

@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "log.h"
 #include "recover.h"
@@ -174,6 +174,8 @@ int sentry_take_over(Sentry *sentry) {
 
         journal_read(&sentry->journal, &record);
         r = sentry_read(sentry, &record);
+        if (r == -ECANCELED && sentry->init_pidfd >= 0)
+                (void) syscall(SYS_pidfd_send_signal, sentry->init_pidfd, SIGKILL, NULL, 0);
         if (r < 0)
                 return r;
         r = look_back(sentry);

@@ -15,7 +15,7 @@
 typedef struct KeptLaunch {
         int fd, pidfd;
         pid_t pid, parent_pid;
-        bool is_first, held;
+        bool is_first, in_place, held;
         char container[LAUNCH_ID_MAX + 1], hold[LAUNCH_ID_MAX + 1];
 } KeptLaunch;
 
@@ -27,8 +27,8 @@ typedef struct KeptListener {
 /* All of it. */
 typedef struct KeptSentry {
         uint32_t state, pause_depth, walls, pid_level;
-        int32_t init_pid, status;
-        bool launcher_lost;
+        int32_t init_pid, status, in_place_status;
+        bool launcher_lost, restoring;
         uint64_t started_usec;
         int cgroup_parent_fd, cgroup_fd, proc_fd, pid_ns_fd;
         char cgroup_name[128];
@@ -61,6 +61,7 @@ static int launch_record(KeptLaunch *launch, Record *record) {
         record_int(record, "pid", &launch->pid);
         record_int(record, "parent", &launch->parent_pid);
         record_bool(record, "first", &launch->is_first);
+        record_bool(record, "in-place", &launch->in_place);
         record_bool(record, "held", &launch->held);
         record_string(record, "container", launch->container, sizeof(launch->container));
         record_string(record, "hold", launch->hold, sizeof(launch->hold));
@@ -83,7 +84,9 @@ static int kept_record(KeptSentry *kept, Record *record) {
         record_u32(record, "walls", &kept->walls);
         record_int(record, "init", &kept->init_pid);
         record_int(record, "status", &kept->status);
+        record_int(record, "in-place-status", &kept->in_place_status);
         record_bool(record, "launcher-lost", &kept->launcher_lost);
+        record_bool(record, "restoring", &kept->restoring);
         record_u64(record, "started", &kept->started_usec);
         record_int(record, "cgroup-parent-fd", &kept->cgroup_parent_fd);
         record_int(record, "cgroup-fd", &kept->cgroup_fd);
@@ -131,7 +134,9 @@ static void kept_of(const Sentry *sentry, KeptSentry *ret) {
                 .pid_level = sentry->host.pid_level,
                 .init_pid = sentry->init_pid,
                 .status = sentry->status,
+                .in_place_status = sentry->in_place_status,
                 .launcher_lost = sentry->launcher_lost,
+                .restoring = sentry->restorer.state != RESTORER_NONE && sentry->state == SENTRY_STARTING,
                 .started_usec = sentry->started_usec,
                 .cgroup_parent_fd = sentry->cgroup.parent_fd,
                 .cgroup_fd = sentry->cgroup.fd,
@@ -149,7 +154,7 @@ static void kept_of(const Sentry *sentry, KeptSentry *ret) {
 
                 *kept = (KeptLaunch) {
                         .fd = launch->fd, .pidfd = launch->pidfd, .pid = launch->pid, .parent_pid = launch->parent_pid,
-                        .is_first = launch->is_first, .held = launch->held,
+                        .is_first = launch->is_first, .in_place = launch->in_place, .held = launch->held,
                 };
                 memcpy(kept->container, launch->container, sizeof(kept->container));
                 memcpy(kept->hold, launch->hold, sizeof(kept->hold));
@@ -262,6 +267,7 @@ static int take(Sentry *sentry, const KeptSentry *kept) {
         sentry->walls = kept->walls;
         sentry->init_pid = kept->init_pid;
         sentry->status = kept->status;
+        sentry->in_place_status = kept->in_place_status;
         sentry->launcher_lost = kept->launcher_lost;
         sentry->started_usec = kept->started_usec;
         sentry->cgroup.parent_fd = take_fd(kept->cgroup_parent_fd);
@@ -289,7 +295,7 @@ static int take(Sentry *sentry, const KeptSentry *kept) {
                 const KeptLaunch *l = &kept->launches[i];
                 Launch launch = {
                         .fd = take_fd(l->fd), .pidfd = take_fd(l->pidfd), .pid = l->pid, .parent_pid = l->parent_pid,
-                        .is_first = l->is_first, .held = l->held,
+                        .is_first = l->is_first, .in_place = l->in_place, .held = l->held,
                 };
                 int r = -EBADF;
 
@@ -301,7 +307,8 @@ static int take(Sentry *sentry, const KeptSentry *kept) {
                         log_warning("%s: the launch of process %d is lost: %s", sentry->name, (int) l->pid,
                                     strerror(-r));
         }
-        return 0;
+        /* One that an image was being made into is not whole, and nobody is left who could go on with that. */
+        return kept->restoring ? -ECANCELED : 0;
 }
 
 int sentry_read(Sentry *sentry, Record *record) {
