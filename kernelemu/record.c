@@ -256,14 +256,14 @@ void record_u64(Record *record, const char *name, uint64_t *value) {
 }
 
 void record_i64(Record *record, const char *name, int64_t *value) {
-        uint64_t v = (uint64_t) *value;
+        uint64_t v = record->mode == RECORD_WRITE ? (uint64_t) *value : 0;
 
         number(record, FIELD_I64, name, &v);
         *value = (int64_t) v;
 }
 
 void record_u32(Record *record, const char *name, uint32_t *value) {
-        uint64_t v = *value;
+        uint64_t v = record->mode == RECORD_WRITE ? *value : 0; /* what is read into may hold anything */
 
         number(record, FIELD_U64, name, &v);
         if (v > UINT32_MAX)
@@ -273,7 +273,7 @@ void record_u32(Record *record, const char *name, uint32_t *value) {
 }
 
 void record_bool(Record *record, const char *name, bool *value) {
-        uint64_t v = *value;
+        uint64_t v = record->mode == RECORD_WRITE ? *value : 0; /* what is read into may hold anything */
 
         number(record, FIELD_BOOL, name, &v);
         if (v > 1)

@@ -51,6 +51,7 @@ static _Noreturn void keeper_main(JournalHeader *header, const JournalSlot *slot
         for (;;) {
                 struct pollfd pollfd = { .events = POLLIN };
                 pid_t self = (pid_t) syscall(SYS_getpid), child;
+                int32_t owner = watched;
 
                 (void) prctl(PR_SET_NAME, PROCESS_NAME, 0, 0, 0);
                 (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -65,9 +66,9 @@ static _Noreturn void keeper_main(JournalHeader *header, const JournalSlot *slot
                                 ;
                 safe_close(pollfd.fd);
 
-                if (atomic_load(&header->goodbye) != 0 || atomic_load(&header->owner) != watched)
+                /* There may be two of us, while one stands by. */
+                if (atomic_load(&header->goodbye) != 0 || !atomic_compare_exchange_strong(&header->owner, &owner, self))
                         _exit(EXIT_SUCCESS);
-                atomic_store(&header->owner, self);
                 child = (pid_t) syscall(SYS_clone, CLONE_FILES, NULL, NULL, NULL, NULL);
                 if (child == 0) {
                         watched = self;
