@@ -8,6 +8,11 @@
 
 #include "profile.h"
 
+/* What the clocks of a saved sandbox read, in nanoseconds. */
+typedef struct LaunchClocks {
+        int64_t realtime, monotonic, boottime;
+} LaunchClocks;
+
 typedef struct LaunchRequest {
         const Profile *profile; /* whole and valid */
         const char *name;       /* of the sandbox, for messages */
@@ -20,6 +25,9 @@ typedef struct LaunchRequest {
         const char *cwd;        /* directory to start in, or NULL: the profile's, else the caller's if it exists
                                  * inside, else / */
         int umask;              /* -1: the caller's */
+        const LaunchClocks *restore; /* not NULL: no program, but what sentry-imager makes a saved sandbox of. Its clocks
+                                 * go on from these, by the time that has passed since */
+        int ready_fd;           /* with restore: a byte is written to it when the sandbox runs; -1: not */
         bool in_place;          /* the caller becomes the program, see launch_in_place() */
         int64_t uid, gid;       /* that the program is expected to have; -1: any. There is one of each, and no
                                  * other can be had */

@@ -57,3 +57,9 @@ sentry_init_SOURCES = \
 	daemon/launch/program-exec.h
 sentry_init_CFLAGS = -std=gnu17 $(WARN_CFLAGS) $(JSON_CFLAGS) $(STATIC_CFLAGS) -ffunction-sections
 sentry_init_LDFLAGS = $(STATIC_LDFLAGS) -Wl,--gc-sections
+
+# What a restored sandbox is made of: no libc at all.
+pkglibexec_PROGRAMS += sentry-stub
+sentry_stub_SOURCES = daemon/launch/stub/sentry-stub.c
+sentry_stub_CFLAGS = -std=gnu17 $(WARN_CFLAGS) -O2 -ffreestanding -fno-stack-protector -fno-pie -fcf-protection=none
+sentry_stub_LDFLAGS = -static -nostdlib -no-pie -Wl,-z,noexecstack -Wl,--build-id=none
