@@ -87,6 +87,7 @@ system_tests = tests/system/service.sh
 lint_tests = \
 	tests/lint/layering.sh \
 	tests/lint/man.sh \
+	tests/lint/run-test.sh \
 	tests/lint/shell.sh \
 	tests/lint/table.sh
 

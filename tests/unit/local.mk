@@ -18,6 +18,7 @@ unit_kernelemu_tests = \
 unit_common_tests = \
 	tests/unit/test-arguments \
 	tests/unit/test-filter \
+	tests/unit/test-image \
 	tests/unit/test-inject \
 	tests/unit/test-profile \
 	tests/unit/test-rendezvous \
@@ -66,8 +67,12 @@ unit_common_libs = libcommon.a libkernelemu.a $(JSON_LIBS) $(CAP_LIBS)
 tests_unit_test_filter_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_filter_CFLAGS = $(unit_common_cflags) $(SECCOMP_CFLAGS)
 tests_unit_test_filter_LDADD = liblaunch.a libkernelemu.a $(unit_common_libs) $(SECCOMP_LIBS)
+tests_unit_test_image_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_image_CFLAGS = $(unit_common_cflags) $(ZSTD_CFLAGS)
+tests_unit_test_image_LDADD = libimage.a libcommon.a $(JSON_LIBS) $(ZSTD_LIBS)
 tests_unit_test_inject_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_inject_LDADD = libimage.a libcommon.a
+tests_unit_test_inject_CFLAGS = $(unit_common_cflags)
+tests_unit_test_inject_LDADD = libimage.a libcommon.a $(JSON_LIBS)
 tests_unit_test_profile_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_profile_CFLAGS = $(unit_common_cflags)
 tests_unit_test_profile_LDADD = $(unit_common_libs)

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What no field of an image can say by itself. After this a reader may follow every index, and take ranges for what they
+ * are. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "image-visit.h"
+
+typedef struct Check {
+        const Image *image;
+        char **ret_message;
+        char where[128];
+} Check;
+
+__attribute__((format(printf, 2, 3))) static int bad(Check *check, const char *format, ...) {
+        char text[512];
+        va_list ap;
+
+        va_start(ap, format);
+        (void) vsnprintf(text, sizeof(text), format, ap);
+        va_end(ap);
+        free(*check->ret_message);
+        *check->ret_message = NULL;
+        (void) string_appendf(check->ret_message, IMAGE_MANIFEST ": %s: %s", check->where, text);
+        return -EBADMSG;
+}
+
+static int check_blob(Check *check, const char *key, const ImageBlob *blob) {
+        uint64_t size = check->image->data.size;
+
+        if (blob->offset <= size && blob->size <= size - blob->offset)
+                return 0;
+        return bad(check, "%s: bytes %" PRIu64 " to %" PRIu64 " of " IMAGE_DATA ", which has %" PRIu64, key, blob->offset,
+                   blob->offset + blob->size, size);
+}
+
+static int check_runs(Check *check, const ImageRuns *runs, uint64_t end) {
+        bool compressed = check->image->features & UINT64_C(1) << IMAGE_FEATURE_ZSTD;
+        uint64_t last = 0;
+
+        for (size_t i = 0; i < runs->n; i++) {
+                const ImageRun *run = runs->items + i;
+                const ImagePageFile *file;
+
+                if (run->file >= check->image->n_page_files)
+                        return bad(check, "run %zu is in pages-%" PRIu32 ".img, and there are %zu", i, run->file,
+                                   check->image->n_page_files);
+                file = check->image->page_files + run->file;
+                if (run->size == 0 || run->size % IMAGE_PAGE != 0 || run->address % IMAGE_PAGE != 0 || run->address < last ||
+                    run->size > end || run->address > end - run->size)
+                        return bad(check, "run %zu, %#" PRIx64 " bytes at %#" PRIx64 ": not of pages, out of order or too far",
+                                   i, run->size, run->address);
+                if (run->stored > run->size || run->stored == 0 || run->offset > file->size ||
+                    run->stored > file->size - run->offset)
+                        return bad(check, "run %zu lies at %" PRIu64 " with %" PRIu64 " bytes in pages-%" PRIu32
+                                   ".img, which has %" PRIu64, i, run->offset, run->stored, run->file, file->size);
+                if (run->stored < run->size && (!compressed || run->size > IMAGE_BLOCK))
+                        return bad(check, "run %zu says that it is compressed, the image that it is not", i);
+                if (!compressed && run->offset % IMAGE_PAGE != 0)
+                        return bad(check, "run %zu lies at %" PRIu64 ", which is no multiple of %u", i, run->offset, IMAGE_PAGE);
+                last = run->address + run->size;
+        }
+        return 0;
+}
+
+static int check_index(Check *check, const char *key, uint32_t index, size_t n, bool may_be_none) {
+        if ((index == IMAGE_NONE && may_be_none) || index < n)
+                return 0;
+        if (index == IMAGE_NONE)
+                return bad(check, "%s: is missing", key);
+        return bad(check, "%s: %" PRIu32 ", and there are %zu", key, index, n);
+}
+
+static int check_place(Check *check, const char *key, const ImagePlace *place) {
+        if (place->path)
+                return 0;
+        return bad(check, "%s: has no path", key);
+}
+
+static int check_map(Check *check, const ImageMap *map, uint64_t *end) {
+        bool of_object = map->kind == IMAGE_MAP_OBJECT || map->kind == IMAGE_MAP_OBJECT_PRIVATE,
+             of_file = map->kind == IMAGE_MAP_FILE || map->kind == IMAGE_MAP_FILE_SHARED;
+        int r = 0;
+
+        if (map->start >= map->end || map->start < *end || map->start % IMAGE_PAGE != 0 || map->end % IMAGE_PAGE != 0 ||
+            map->offset % IMAGE_PAGE != 0 || map->offset > INT64_MAX - (map->end - map->start))
+                return bad(check, "map %#" PRIx64 "-%#" PRIx64 ": not of pages, empty or out of order", map->start, map->end);
+        *end = map->end;
+        for (size_t i = 0; i < map->n_guards; i++)
+                if (map->guards[i].start >= map->guards[i].end || map->guards[i].start < map->start ||
+                    map->guards[i].end > map->end || map->guards[i].start % IMAGE_PAGE != 0 || map->guards[i].end % IMAGE_PAGE != 0)
+                        return bad(check, "map %#" PRIx64 "-%#" PRIx64 ": guard %zu is not within", map->start, map->end, i);
+        if (of_object)
+                r = check_index(check, "map: object", map->object, check->image->n_objects, false);
+        if (r >= 0 && of_file)
+                r = check_place(check, "map: place", &map->place);
+        if (r >= 0)
+                r = check_index(check, "map: file", map->file, check->image->n_files, true);
+        return r;
+}
+
+static int check_thread(Check *check, const ImageThread *thread) {
+        int r;
+
+        if (thread->tid <= 0)
+                return bad(check, "a thread has no tid");
+        r = check_blob(check, "xstate", &thread->xstate);
+        if (r >= 0)
+                r = check_blob(check, "pending", &thread->pending);
+        if (r >= 0 && thread->pending.size % 128 != 0)
+                r = bad(check, "pending: %" PRIu64 " bytes, and a siginfo_t has 128", thread->pending.size);
+        if (r >= 0 && (thread->xstate.size > 65536 || thread->xstate.size < 576))
+                r = bad(check, "xstate: %" PRIu64 " bytes, allowed are 576 to 65536", thread->xstate.size);
+        return r;
+}
+
+static int compare_ids(const void *a, const void *b) {
+        int32_t x = *(const int32_t *) a, y = *(const int32_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+/* Every number of a process or thread is there once. */
+static int check_ids(Check *check) {
+        _cleanup_free_ int32_t *ids = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; i < check->image->n_processes; i++)
+                n += check->image->processes[i].n_threads + 1;
+        ids = calloc(n, sizeof(int32_t));
+        if (!ids)
+                return -ENOMEM;
+        n = 0;
+        for (size_t i = 0; i < check->image->n_processes; i++) {
+                const ImageProcess *process = check->image->processes + i;
+
+                if (process->n_threads == 0)
+                        ids[n++] = process->pid;
+                for (size_t j = 0; j < process->n_threads; j++)
+                        ids[n++] = process->threads[j].tid;
+        }
+        qsort(ids, n, sizeof(int32_t), compare_ids);
+        for (size_t i = 1; i < n; i++)
+                if (ids[i] == ids[i - 1])
+                        return bad(check, "two tasks have the number %" PRId32, ids[i]);
+        return 0;
+}
+
+static int check_process(Check *check, size_t index) {
+        const ImageProcess *process = check->image->processes + index;
+        uint64_t end = 0;
+        int r;
+
+        if (process->pid <= 0)
+                return bad(check, "it has no pid");
+        if (process->state == IMAGE_TASK_ZOMBIE)
+                return process->n_threads == 0 && process->n_maps == 0 ? 0 : bad(check, "a zombie has threads or memory");
+        if (process->n_threads == 0 || process->threads[0].tid != process->pid)
+                return bad(check, "its first thread is not %" PRId32, process->pid);
+
+        r = check_blob(check, "auxv", &process->auxv);
+        if (r >= 0)
+                r = check_blob(check, "pending", &process->pending);
+        if (r >= 0 && process->pending.size % 128 != 0)
+                r = bad(check, "pending: %" PRIu64 " bytes, and a siginfo_t has 128", process->pending.size);
+        if (r >= 0)
+                r = check_index(check, "fdTable", process->fd_table, check->image->n_fd_tables, false);
+        if (r >= 0)
+                r = check_index(check, "terminal", process->terminal, check->image->n_files, true);
+        if (r >= 0)
+                r = check_index(check, "fsWith", process->fs_with, index, true);
+        if (r >= 0)
+                r = check_place(check, "exe", &process->exe);
+        if (r >= 0)
+                r = check_place(check, "cwd", &process->cwd);
+        if (r >= 0)
+                r = check_place(check, "root", &process->root);
+        for (size_t i = 0; r >= 0 && i < process->n_maps; i++)
+                r = check_map(check, process->maps + i, &end);
+        if (r >= 0)
+                r = check_runs(check, &process->runs, UINT64_C(1) << 57);
+        for (size_t i = 0; r >= 0 && i < process->n_actions; i++)
+                if (process->actions[i].signo == 0)
+                        r = bad(check, "action %zu is of no signal", i);
+        for (size_t i = 0; r >= 0 && i < process->n_threads; i++)
+                r = check_thread(check, process->threads + i);
+        return r;
+}
+
+static int check_fd_table(Check *check, const ImageFdTable *table) {
+        int r;
+
+        for (size_t i = 0; i < table->n; i++) {
+                r = check_index(check, "file", table->items[i].file, check->image->n_files, false);
+                if (r < 0)
+                        return r;
+                if (i > 0 && table->items[i].number <= table->items[i - 1].number)
+                        return bad(check, "descriptors are not by rising number");
+        }
+        return 0;
+}
+
+static int check_sizes(Check *check, const uint64_t *sizes, size_t n, uint64_t size) {
+        uint64_t sum = 0;
+
+        if (n == 0)
+                return 0;
+        for (size_t i = 0; i < n; i++) {
+                if (sizes[i] > size - sum)
+                        return bad(check, "sizes: more than the %" PRIu64 " bytes that are there", size);
+                sum += sizes[i];
+        }
+        return sum == size ? 0 : bad(check, "sizes: %" PRIu64 " of %" PRIu64 " bytes", sum, size);
+}
+
+static int check_socket(Check *check, const ImageSocket *socket) {
+        const struct {
+                const char *key;
+                const ImageBlob *blob;
+        } blobs[] = {
+                { "address", &socket->address }, { "peerAddress", &socket->peer_address }, { "queue", &socket->queue },
+                { "senders", &socket->senders }, { "tcp", &socket->tcp }, { "sendQueue", &socket->send_queue },
+        };
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(blobs); i++) {
+                r = check_blob(check, blobs[i].key, blobs[i].blob);
+                if (r < 0)
+                        return r;
+                if (i < 2 && blobs[i].blob->size > 128) /* struct sockaddr_storage */
+                        return bad(check, "%s: %" PRIu64 " bytes, allowed are 128", blobs[i].key, blobs[i].blob->size);
+        }
+        if (socket->n_options % 3 != 0)
+                return bad(check, "options: are not triples");
+        r = check_index(check, "peer", socket->peer, check->image->n_files, true);
+        return r < 0 ? r : check_sizes(check, socket->sizes, socket->n_sizes, socket->queue.size);
+}
+
+static int check_file(Check *check, const ImageFile *file) {
+        bool has_socket = file->kind == IMAGE_FILE_UNIX || file->kind == IMAGE_FILE_INET;
+        int r;
+
+        r = check_blob(check, "data", &file->data);
+        if (r >= 0)
+                r = check_blob(check, "termios", &file->termios);
+        if (r >= 0)
+                r = check_blob(check, "windowSize", &file->winsize);
+        if (r >= 0)
+                r = check_index(check, "object", file->object, check->image->n_objects, file->kind != IMAGE_FILE_MEMFD);
+        if (r >= 0 && file->object == IMAGE_NONE &&
+            (file->kind == IMAGE_FILE_REGULAR || file->kind == IMAGE_FILE_DIRECTORY || file->kind == IMAGE_FILE_FIFO ||
+             file->kind == IMAGE_FILE_DEVICE || file->kind == IMAGE_FILE_PATH))
+                r = check_place(check, "place", &file->place);
+        if (r >= 0 && file->kind == IMAGE_FILE_OUTSIDE && file->outside > INT32_MAX)
+                r = bad(check, "outside: is missing");
+        for (size_t i = 0; r >= 0 && i < file->n_watches; i++)
+                r = check_index(check, "watches: file", file->watches[i].file, check->image->n_files, false);
+        for (size_t i = 0; r >= 0 && i < file->n_inotify; i++)
+                r = check_place(check, "inotify: place", &file->inotify[i].place);
+        if (r >= 0 && has_socket != (file->socket != NULL))
+                r = bad(check, has_socket ? "a socket without what it is" : "socket: it is none");
+        if (r >= 0 && file->socket)
+                r = check_socket(check, file->socket);
+        if (r >= 0)
+                r = check_sizes(check, file->sizes, file->n_sizes, file->data.size);
+        return r;
+}
+
+/* A path from a mount on, that leads nowhere else. */
+static bool is_inner_path(const char *path) {
+        const char *p = path;
+
+        if (*p == '/')
+                return false;
+        while (*p) {
+                size_t n = strcspn(p, "/");
+
+                if (n == 0 || (n == 1 && *p == '.') || (n == 2 && strncmp(p, "..", 2) == 0))
+                        return false;
+                p += n;
+                if (*p == '/' && *++p == '\0')
+                        return false;
+        }
+        return true;
+}
+
+static int check_node(Check *check, const ImageNode *node) {
+        if (!node->path || !is_inner_path(node->path))
+                return bad(check, "path: is missing, or leads out of its mount");
+        if (S_ISLNK(node->mode) != (node->target != NULL))
+                return bad(check, "a link without a target, or a target without a link");
+        if (!S_ISREG(node->mode) && node->runs.n > 0)
+                return bad(check, "runs: it is no regular file");
+        return check_runs(check, &node->runs, (node->size + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE);
+}
+
+int image_check(const Image *image, char **ret_message) {
+        Check check = { .image = image, .ret_message = ret_message, .where = "image" };
+        int r;
+
+        if (!image->profile || !image->name)
+                return bad(&check, "profile, name: are missing");
+        if (image->n_processes == 0 || image->processes[0].state == IMAGE_TASK_ZOMBIE)
+                return bad(&check, "there is no process");
+        r = check_blob(&check, "kernel", &image->kernel);
+        if (r >= 0)
+                r = check_ids(&check);
+        for (size_t i = 0; r >= 0 && i < image->n_processes; i++) {
+                (void) snprintf(check.where, sizeof(check.where), "process %" PRId32, image->processes[i].pid);
+                r = check_process(&check, i);
+        }
+        for (size_t i = 0; r >= 0 && i < image->n_fd_tables; i++) {
+                (void) snprintf(check.where, sizeof(check.where), "fdTables[%zu]", i);
+                r = check_fd_table(&check, image->fd_tables + i);
+        }
+        for (size_t i = 0; r >= 0 && i < image->n_files; i++) {
+                (void) snprintf(check.where, sizeof(check.where), "files[%zu]", i);
+                r = check_file(&check, image->files + i);
+        }
+        for (size_t i = 0; r >= 0 && i < image->n_objects; i++) {
+                const ImageObject *object = image->objects + i;
+
+                (void) snprintf(check.where, sizeof(check.where), "objects[%zu]", i);
+                r = check_runs(&check, &object->runs, (object->size + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE);
+        }
+        for (size_t i = 0; r >= 0 && i < image->n_tmpfs; i++) {
+                if (!image->tmpfs[i].mount || image->tmpfs[i].mount[0] != '/')
+                        return bad(&check, "tmpfs[%zu].mount: is missing, or not absolute", i);
+                for (size_t j = 0; r >= 0 && j < image->tmpfs[i].n_nodes; j++) {
+                        (void) snprintf(check.where, sizeof(check.where), "tmpfs[%zu].nodes[%zu]", i, j);
+                        r = check_node(&check, image->tmpfs[i].nodes + j);
+                }
+        }
+        for (size_t i = 0; r >= 0 && i < image->n_ipc; i++) {
+                (void) snprintf(check.where, sizeof(check.where), "ipc[%zu]", i);
+                r = check_index(&check, "object", image->ipc[i].object, image->n_objects, image->ipc[i].type != 'm');
+                if (r >= 0)
+                        r = check_blob(&check, "messages", &image->ipc[i].messages);
+        }
+        return r;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "image.h"
+#include "util.h"
+
+const char *image_feature_to_string(int feature) {
+        static const char *const names[_IMAGE_FEATURE_MAX] = {
+                [IMAGE_FEATURE_ZSTD] = "zstd",
+                [IMAGE_FEATURE_TCP] = "tcp",
+                [IMAGE_FEATURE_SYSV] = "sysv",
+        };
+
+        return names[feature];
+}
+
+const char *image_map_kind_to_string(int kind) {
+        static const char *const names[_IMAGE_MAP_KIND_MAX] = {
+                [IMAGE_MAP_ANONYMOUS] = "anonymous",
+                [IMAGE_MAP_OBJECT] = "object",
+                [IMAGE_MAP_OBJECT_PRIVATE] = "object-private",
+                [IMAGE_MAP_FILE] = "file",
+                [IMAGE_MAP_FILE_SHARED] = "file-shared",
+                [IMAGE_MAP_VDSO] = "vdso",
+                [IMAGE_MAP_VVAR] = "vvar",
+        };
+
+        return names[kind];
+}
+
+const char *image_object_kind_to_string(int kind) {
+        static const char *const names[_IMAGE_OBJECT_KIND_MAX] = {
+                [IMAGE_OBJECT_ANONYMOUS] = "anonymous",
+                [IMAGE_OBJECT_MEMFD] = "memfd",
+                [IMAGE_OBJECT_SYSV] = "sysv",
+                [IMAGE_OBJECT_DELETED] = "deleted",
+        };
+
+        return names[kind];
+}
+
+const char *image_task_state_to_string(int state) {
+        static const char *const names[_IMAGE_TASK_STATE_MAX] = {
+                [IMAGE_TASK_RUNNING] = "running",
+                [IMAGE_TASK_STOPPED] = "stopped",
+                [IMAGE_TASK_ZOMBIE] = "zombie",
+        };
+
+        return names[state];
+}
+
+const char *image_file_kind_to_string(int kind) {
+        static const char *const names[_IMAGE_FILE_KIND_MAX] = {
+                [IMAGE_FILE_REGULAR] = "file",
+                [IMAGE_FILE_DIRECTORY] = "directory",
+                [IMAGE_FILE_DEVICE] = "device",
+                [IMAGE_FILE_PATH] = "path",
+                [IMAGE_FILE_PIPE] = "pipe",
+                [IMAGE_FILE_FIFO] = "fifo",
+                [IMAGE_FILE_EVENTFD] = "eventfd",
+                [IMAGE_FILE_TIMERFD] = "timerfd",
+                [IMAGE_FILE_SIGNALFD] = "signalfd",
+                [IMAGE_FILE_EPOLL] = "epoll",
+                [IMAGE_FILE_INOTIFY] = "inotify",
+                [IMAGE_FILE_MEMFD] = "memfd",
+                [IMAGE_FILE_PIDFD] = "pidfd",
+                [IMAGE_FILE_PTY] = "pty",
+                [IMAGE_FILE_TTY] = "tty",
+                [IMAGE_FILE_UNIX] = "unix",
+                [IMAGE_FILE_INET] = "inet",
+                [IMAGE_FILE_NAMESPACE] = "namespace",
+                [IMAGE_FILE_OUTSIDE] = "outside",
+        };
+
+        return names[kind];
+}
+
+Image *image_new(void) {
+        Image *image = calloc(1, sizeof(Image));
+
+        if (image)
+                image->version = IMAGE_VERSION;
+        return image;
+}
+
+static void threads_done(ImageThread *threads, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                free(threads[i].comm);
+                free(threads[i].affinity);
+                free(threads[i].groups);
+        }
+        free(threads);
+}
+
+static void process_done(ImageProcess *process) {
+        for (size_t i = 0; i < process->n_maps; i++) {
+                free(process->maps[i].place.path);
+                free(process->maps[i].name);
+                free(process->maps[i].guards);
+        }
+        free(process->maps);
+        free(process->comm);
+        free(process->cwd.path);
+        free(process->root.path);
+        free(process->exe.path);
+        free(process->runs.items);
+        free(process->actions);
+        free(process->timers);
+        threads_done(process->threads, process->n_threads);
+}
+
+static void file_done(ImageFile *file) {
+        free(file->place.path);
+        free(file->was);
+        free(file->sizes);
+        free(file->watches);
+        for (size_t i = 0; i < file->n_inotify; i++)
+                free(file->inotify[i].place.path);
+        free(file->inotify);
+        free(file->locks);
+        if (file->socket) {
+                free(file->socket->place.path);
+                free(file->socket->sizes);
+                free(file->socket->options);
+                free(file->socket);
+        }
+}
+
+static void tmpfs_done(ImageTmpfs *tmpfs) {
+        for (size_t i = 0; i < tmpfs->n_nodes; i++) {
+                free(tmpfs->nodes[i].path);
+                free(tmpfs->nodes[i].target);
+                free(tmpfs->nodes[i].runs.items);
+        }
+        free(tmpfs->nodes);
+        free(tmpfs->mount);
+}
+
+Image *image_free(Image *image) {
+        if (!image)
+                return NULL;
+        free(image->cpu.vendor);
+        free(image->cpu.flags);
+        free(image->host.machine);
+        free(image->host.release);
+        free(image->host.sentryd);
+        free(image->name);
+        free(image->profile);
+        free(image->container);
+        free(image->page_files);
+        for (size_t i = 0; i < image->n_processes; i++)
+                process_done(image->processes + i);
+        free(image->processes);
+        for (size_t i = 0; i < image->n_fd_tables; i++)
+                free(image->fd_tables[i].items);
+        free(image->fd_tables);
+        for (size_t i = 0; i < image->n_files; i++)
+                file_done(image->files + i);
+        free(image->files);
+        for (size_t i = 0; i < image->n_objects; i++) {
+                free(image->objects[i].name);
+                free(image->objects[i].runs.items);
+        }
+        free(image->objects);
+        for (size_t i = 0; i < image->n_tmpfs; i++)
+                tmpfs_done(image->tmpfs + i);
+        free(image->tmpfs);
+        for (size_t i = 0; i < image->n_ipc; i++)
+                free(image->ipc[i].values);
+        free(image->ipc);
+        free(image);
+        return NULL;
+}
+
+void *image_grow(void **items, size_t *n, size_t size) {
+        /* Room for 8, 16, 32 …: there is none left when n is such a number, or 0. */
+        if (*n == 0 || (*n >= 8 && (*n & (*n - 1)) == 0)) {
+                void *grown = reallocarray(*items, *n == 0 ? 8 : 2 * *n, size);
+
+                if (!grown)
+                        return NULL;
+                *items = grown;
+        }
+        memset((char *) *items + *n * size, 0, size);
+        return (char *) *items + (*n)++ * size;
+}
+
+int image_runs_add(ImageRuns *runs, const ImageRun *run) {
+        ImageRun *last = runs->n > 0 ? runs->items + runs->n - 1 : NULL;
+
+        if (last && last->file == run->file && last->address + last->size == run->address && last->size == last->stored &&
+            run->size == run->stored && last->offset + last->stored == run->offset) {
+                last->size += run->size;
+                last->stored += run->stored;
+                return 0;
+        }
+        if (runs->n == runs->n_allocated) {
+                size_t want = runs->n == 0 ? 16 : 2 * runs->n;
+                ImageRun *grown = reallocarray(runs->items, want, sizeof(ImageRun));
+
+                if (!grown)
+                        return -ENOMEM;
+                runs->items = grown;
+                runs->n_allocated = want;
+        }
+        runs->items[runs->n++] = *run;
+        return 0;
+}
+
+/* XXH64, as its specification has it. It finds accidents, and does not tell who made an image. */
+
+#define PRIME_1 UINT64_C(0x9E3779B185EBCA87)
+#define PRIME_2 UINT64_C(0xC2B2AE3D27D4EB4F)
+#define PRIME_3 UINT64_C(0x165667B19E3779F9)
+#define PRIME_4 UINT64_C(0x85EBCA77C2B2AE63)
+#define PRIME_5 UINT64_C(0x27D4EB2F165667C5)
+
+static uint64_t rotate(uint64_t x, unsigned n) {
+        return x << n | x >> (64 - n);
+}
+
+static uint64_t lane(const uint8_t *p) {
+        uint64_t x;
+
+        memcpy(&x, p, sizeof(x));
+        return x;
+}
+
+static uint64_t round_of(uint64_t sum, uint64_t input) {
+        return rotate(sum + input * PRIME_2, 31) * PRIME_1;
+}
+
+static uint64_t merge_round(uint64_t hash, uint64_t sum) {
+        return (hash ^ round_of(0, sum)) * PRIME_1 + PRIME_4;
+}
+
+uint64_t image_hash(const void *data, size_t size) {
+        const uint8_t *p = data, *end = p + size;
+        uint64_t hash = PRIME_5;
+
+        if (size >= 32) {
+                uint64_t a = PRIME_1 + PRIME_2, b = PRIME_2, c = 0, d = -PRIME_1;
+
+                for (; end - p >= 32; p += 32) {
+                        a = round_of(a, lane(p));
+                        b = round_of(b, lane(p + 8));
+                        c = round_of(c, lane(p + 16));
+                        d = round_of(d, lane(p + 24));
+                }
+                hash = rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18);
+                hash = merge_round(merge_round(merge_round(merge_round(hash, a), b), c), d);
+        }
+        hash += size;
+        for (; end - p >= 8; p += 8)
+                hash = rotate(hash ^ round_of(0, lane(p)), 27) * PRIME_1 + PRIME_4;
+        if (end - p >= 4) {
+                uint32_t x;
+
+                memcpy(&x, p, sizeof(x));
+                hash = rotate(hash ^ x * PRIME_1, 23) * PRIME_2 + PRIME_3;
+                p += 4;
+        }
+        for (; p < end; p++)
+                hash = rotate(hash ^ *p * PRIME_5, 11) * PRIME_1;
+        hash = (hash ^ hash >> 33) * PRIME_2;
+        hash = (hash ^ hash >> 29) * PRIME_3;
+        return hash ^ hash >> 32;
+}
