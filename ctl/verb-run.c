@@ -33,6 +33,8 @@ enum {
         OPTION_PID,
         OPTION_NETWORK,
         OPTION_INIT,
+        OPTION_USERS,
+        OPTION_IN_PLACE,
 };
 
 int run_failure(int r) {
@@ -56,6 +58,7 @@ static int set_choice(Ctl *ctl, json_object *document, const char *key, const ch
 typedef struct Request {
         const char *name, *profile;
         json_object *document; /* overrides */
+        bool in_place;
         char **unset;          /* --unsetenv, also those that a later --env set again */
 } Request;
 
@@ -96,6 +99,11 @@ static int run_option(Ctl *ctl, Request *request, int id, const char *value) {
                 return document_set_string(document, "sentry", "env", "clear");
         case OPTION_INIT:
                 return document_set_boolean(document, "sentry", "init", true);
+        case OPTION_USERS:
+                return set_choice(ctl, document, "users", value, "single, range, host");
+        case OPTION_IN_PLACE:
+                request->in_place = true;
+                return 0;
         case OPTION_PID:
                 return set_choice(ctl, document, "pid", value, "private, host");
         default: /* OPTION_NETWORK */
@@ -206,7 +214,7 @@ int run_launch(Ctl *ctl, const char *document, LaunchRequest *launch_request) {
         /* Now and not at the end: once it has made namespaces the leak checker may not trace us. */
         __lsan_do_leak_check();
 #endif
-        return launch_run(launch_request);
+        return launch_request->in_place ? launch_in_place(launch_request) : launch_run(launch_request);
 }
 
 static int create_once(Ctl *ctl, const Request *request, const char *program, sd_bus_error *error, sd_bus_message **ret) {
@@ -296,6 +304,7 @@ static int run_request(Ctl *ctl, Request *request, char **program) {
                                       .init_pidfd = -1,
                                       .program_fd = -1,
                                       .umask = -1,
+                                      .in_place = request->in_place,
                                       .uid = -1,
                                       .gid = -1,
                       });
@@ -317,6 +326,8 @@ static int verb_run_main(Ctl *ctl, int argc, char **argv) {
                 return id;
         if (parser.index >= argc)
                 return ctl_usage(ctl, "run needs a program, for example: sentryctl run -- ls -l /");
+        if (request.in_place && !*request.profile)
+                request.profile = "service";
         return run_request(ctl, &request, argv + parser.index);
 }
 
@@ -342,6 +353,8 @@ const Verb verb_run = {
                 { OPTION_CLEARENV, "clearenv", 0, NULL, false, "Start with an empty environment" },
                 { OPTION_INIT, "init", 0, NULL, false, "Have a first process that reaps orphans" },
                 { OPTION_PID, "pid", 0, "private|host", false, "Which processes it sees" },
+                { OPTION_USERS, "users", 0, "single|range|host", false, "Which users it has" },
+                { OPTION_IN_PLACE, "in-place", 0, NULL, false, "Become the program, as units want it" },
                 { OPTION_NETWORK, "network", 0, "none|private|host", false, "Which network it has" },
                 {},
         },

@@ -56,6 +56,7 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
                 r = task_table_init(&kernel->tasks, kernel);
         if (r >= 0)
                 r = sockets_init(&kernel->sockets, config->addresses, config->own_network);
+        kernel->sockets.binds_ports = config->binds_ports;
         if (r >= 0)
                 r = uts_namespace_add(&kernel->namespaces, 0, NULL, &uts);
         if (r < 0) {

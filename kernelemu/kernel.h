@@ -38,6 +38,7 @@ typedef struct KernelConfig {
         PtraceScope ptrace_scope;
         const AddressRules *addresses;  /* copied; NULL: none */
         bool own_network;               /* the network namespace is the sandbox's */
+        bool binds_ports;               /* it is the host's, and the host lets us have ports below 1024 */
         uint32_t log_size;
         const char *version_string;     /* of sentryd, for the log */
 } KernelConfig;

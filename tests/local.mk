@@ -52,6 +52,7 @@ live_tests = \
 	tests/live/pause.sh \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
+	tests/live/in-place.sh \
 	tests/live/init.sh \
 	tests/live/mounting.sh \
 	tests/live/mounts.sh \

@@ -17,7 +17,9 @@
  *   kernel → parent    STATUS (value: exit code), when the emulated kernel decided the status (kill, reboot);
  *                      it precedes the death of the program
  *   kernel → parent    BYE, the answer to EXITED: everyone who has to know knows
- * The kernel treats end-of-file without EXITED as the death of the launcher and ends what it launched. The
+ * A program that runs in place (LAUNCH_LISTENER_IN_PLACE) has no parent of ours: the socket closes when it execs, and only if
+ * it cannot it says EXITED itself. Its sandbox ends with the last process in it.
+ * Else the kernel treats end-of-file without EXITED as the death of the launcher and ends what it launched. The
  * launcher treats it as the death of sentry-kernel and ends the program. */
 
 #include <stdint.h>
@@ -39,6 +41,7 @@ typedef enum LaunchType {
 enum {
         LAUNCH_LISTENER_KILLABLE = 1 << 0,  /* received calls end by an answer or by death: WAIT_KILLABLE_RECV */
         LAUNCH_LISTENER_IN_CGROUP = 1 << 1, /* the process is in the sandbox's control group */
+        LAUNCH_LISTENER_IN_PLACE = 1 << 2,  /* nobody waits for the program; its socket closes with its exec */
 };
 
 /* What the host's kernel keeps a program inside by. */

@@ -12,6 +12,7 @@
 #include "confine.h"
 #include "log.h"
 #include "profile.h"
+#include "profile-features.h"
 #include "sentry.h"
 #include "util.h"
 #include "watchdog.h"
@@ -77,7 +78,7 @@ int main(int argc, char *argv[]) {
                 log_error("%s: cannot set up the kernel: %s", name, strerror(-r));
                 return EXIT_FAILURE;
         }
-        r = confine_self(sentry->profile->mount_calls.kinds != 0);
+        r = confine_self(sentry->profile->mount_calls.kinds != 0, profile_binds_ports(sentry->profile));
         if (r < 0) {
                 log_error("%s: cannot confine sentry-kernel: %s", name, strerror(-r));
                 return EXIT_FAILURE;

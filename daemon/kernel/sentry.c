@@ -21,6 +21,7 @@
 
 #define PAUSE_DEADLINE_NS (10 * UINT64_C(1000000000))
 #define GOODBYE_SEC 5
+#define STATUS_UNKNOWN 255 /* of a program in place, which its own parent has taken before we could look */
 #define EXIT_WORD_USEC (2 * 1000000U) /* how long a launcher may take to say how its program ended */
 
 const char *sentry_state_to_string(SentryState state) {
@@ -50,6 +51,7 @@ static int kernel_of_profile(Sentry *sentry) {
                 .ptrace_scope = (PtraceScope) profile->ptrace_scope,
                 .addresses = &profile->addresses,
                 .own_network = profile->network != PROFILE_NETWORK_HOST,
+                .binds_ports = profile_binds_ports(profile),
                 .log_size = profile->log_size,
                 .version_string = PACKAGE_VERSION,
         };
@@ -65,6 +67,10 @@ static int kernel_of_profile(Sentry *sentry) {
         profile->addresses.abstract_is_shared = profile->network == PROFILE_NETWORK_HOST;
         if (uname(&host) < 0)
                 return -errno;
+        if (!config.hostname)
+                config.hostname = host.nodename;
+        if (!config.domainname)
+                config.domainname = host.domainname;
         config.sysname = host.sysname;
         config.release = profile->kernel_release ?: host.release;
         config.version = profile->kernel_version ?: host.version;
@@ -156,7 +162,7 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         r = host_seccomp_init(&sentry->host, sentry);
         if (r < 0)
                 return r;
-        sentry->status = -1;
+        sentry->status = sentry->in_place_status = -1;
         sentry->name = strdup(name);
         sentry->document = strdup(document);
         if (!sentry->name || !sentry->document)
@@ -339,6 +345,11 @@ void sentry_init_died(Sentry *sentry) {
                                        on_no_word, sentry);
         if (r < 0)
                 sentry_exited(sentry, 128 + SIGKILL);
+}
+
+void sentry_deserted(Sentry *sentry) {
+        if (launch_server_is_in_place(sentry))
+                sentry_exited(sentry, sentry->in_place_status >= 0 ? sentry->in_place_status : STATUS_UNKNOWN);
 }
 
 static int kill_one(pid_t pid, void *userdata) {

@@ -6,7 +6,9 @@
 #include <signal.h>
 
 #include "cgroup.h"
+#include "failure.h"
 #include "launch.h"
+#include "users-host.h"
 
 typedef struct LaunchChild {
         const LaunchRequest *request;
@@ -14,9 +16,11 @@ typedef struct LaunchChild {
         const LaunchCgroup *cgroup;        /* to enter, if there is one */
         bool in_cgroup;                    /* it was born there */
         int uplink_fd;                     /* who connects the network to that outside, or -EBADF */
-        int status_fd;                     /* pipe to the parent for a LaunchFailure; closes with exec */
+        int status_fd;                     /* pipe to the parent for a LaunchFailure; closes with exec. -EBADF: in place,
+                                            * there is no parent */
         int init_fd;                       /* sentry-init, when the program gets one; else -EBADF */
-        int filter_fd;                     /* socket that the filter's programs come over */
+        int filter_fd;                     /* socket that the filter's programs come over, or -EBADF: they are made here */
+        Bounds bounds;                     /* PROFILE_USERS_HOST: the capabilities to keep */
         sigset_t signal_mask;              /* what the program shall inherit */
         struct sigaction child_action;     /* the same, for SIGCHLD */
 } LaunchChild;
@@ -24,3 +28,5 @@ typedef struct LaunchChild {
 /* Goes behind its walls, hands the listener over, waits for permission, execs. All signals are blocked when it
  * is called. */
 _Noreturn void child_run(const LaunchChild *child);
+/* The same in a process without a parent of ours. Returns only when it failed. */
+void child_run_in_place(const LaunchChild *child, LaunchFailure *failure);

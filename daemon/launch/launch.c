@@ -55,6 +55,7 @@ typedef struct Launch {
         int status_fds[2];                           /* pipe: child writes */
         int init_fd;                                 /* sentry-init, or -EBADF */
         int filter_fds[2];                           /* socket pair: child reads from the first */
+        Bounds bounds;                               /* PROFILE_USERS_HOST: that the program keeps */
         sigset_t old_mask;
         struct sigaction old_child_action;
         bool signals_taken;
@@ -108,7 +109,7 @@ static int check_user(const LaunchRequest *request, LaunchFailure *failure) {
         char hint[200];
 
         /* Where there are more, the kernel tells whether these are among them. */
-        if (request->profile->users == PROFILE_USERS_RANGE)
+        if (request->profile->users != PROFILE_USERS_SINGLE)
                 return 0;
         if ((request->uid < 0 || request->uid == geteuid()) && (request->gid < 0 || request->gid == getegid()))
                 return 0;
@@ -138,6 +139,24 @@ static int open_init(int *ret, LaunchFailure *failure) {
                 *ret = open(installed, O_RDONLY | O_CLOEXEC);
         if (*ret < 0)
                 return failure_set(failure, errno, "Is sentryd installed as a whole?", "cannot open %s", installed);
+        return 0;
+}
+
+/* Who joins a sandbox of all users may in it what its first process may. */
+static int read_bounds(const LaunchRequest *request, Bounds *ret, LaunchFailure *failure) {
+        pid_t pid = 0;
+        int r = 0;
+
+        if (request->profile->users != PROFILE_USERS_HOST)
+                return 0;
+        if (request->init_pidfd >= 0)
+                r = isolate_pid_of(request->init_pidfd, &pid);
+        if (r >= 0)
+                r = bounds_of(pid, ret);
+        if (r < 0)
+                return failure_set(failure, r, NULL, "cannot read the capabilities in /proc/%d/status", (int) pid);
+        if (pid != 0) /* it may run as another user by now, who has none */
+                ret->permitted = ret->bounding;
         return 0;
 }
 
@@ -177,7 +196,10 @@ static int prepare(Launch *launch) {
                 if (r < 0)
                         return r;
         }
-        r = request->init_pidfd >= 0 ? isolate_join(request->init_pidfd, failure)
+        r = read_bounds(request, &launch->bounds, failure);
+        if (r < 0)
+                return r;
+        r = request->init_pidfd >= 0 ? isolate_join(request->profile, request->init_pidfd, failure)
                                      : isolate_new(request->profile, failure);
         if (r < 0)
                 return r;
@@ -216,7 +238,7 @@ static int attend(Launch *launch, LaunchWait *wait) {
                 return failure_set(&launch->failure, r, NULL, "cannot send the seccomp filter");
 
         /* A program of many users may become one whom we could not signal. */
-        return isolate_capabilities(launch->request->profile->users == PROFILE_USERS_RANGE ? UINT64_C(1) << CAP_KILL : 0,
+        return isolate_capabilities(launch->request->profile->users == PROFILE_USERS_SINGLE ? 0 : UINT64_C(1) << CAP_KILL,
                                     &launch->failure);
 }
 
@@ -230,6 +252,7 @@ static _Noreturn void run_child(const Launch *launch, bool in_cgroup) {
                 .status_fd = launch->status_fds[1],
                 .init_fd = launch->init_fd,
                 .filter_fd = launch->filter_fds[0],
+                .bounds = launch->bounds,
                 .signal_mask = launch->old_mask,
                 .child_action = launch->old_child_action,
         };

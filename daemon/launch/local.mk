@@ -12,6 +12,7 @@ liblaunch_a_SOURCES = \
 	daemon/launch/filter.h \
 	daemon/launch/id-range.c \
 	daemon/launch/id-range.h \
+	daemon/launch/in-place.c \
 	daemon/launch/isolate.c \
 	daemon/launch/isolate.h \
 	daemon/launch/landlock.c \
@@ -36,6 +37,8 @@ liblaunch_a_SOURCES = \
 	daemon/launch/program.h \
 	daemon/launch/uplink.c \
 	daemon/launch/uplink.h \
+	daemon/launch/users-host.c \
+	daemon/launch/users-host.h \
 	daemon/launch/wait.c \
 	daemon/launch/wait.h
 liblaunch_a_CFLAGS = $(AM_CFLAGS) -pthread $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
