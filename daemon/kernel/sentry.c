@@ -158,6 +158,8 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         lister_init(&sentry->lister, sentry);
         mounter_init(&sentry->mounter, sentry);
         sandbox_cgroup_init(&sentry->cgroup);
+        sentry->restorer = (Restorer) { .sentry = sentry, .control_fd = -EBADF, .listener = -EBADF };
+        sentry->imager_fd = -EBADF;
         sentry->init_pidfd = -EBADF;
         r = host_seccomp_init(&sentry->host, sentry);
         if (r < 0)
@@ -218,6 +220,8 @@ Sentry *sentry_free(Sentry *sentry) {
         freezer_done(&sentry->freezer);
         task_watch_done(&sentry->task_watch);
         host_seccomp_done(&sentry->host);
+        restorer_done(&sentry->restorer);
+        safe_close(sentry->imager_fd);
         sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
         sentry->bus = sd_bus_flush_close_unref(sentry->bus);
         sandbox_cgroup_done(&sentry->cgroup, sentry->launcher_lost);
@@ -313,7 +317,10 @@ void sentry_started(Sentry *sentry) {
         (void) clock_gettime(CLOCK_REALTIME, &ts);
         sentry->started_usec = (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
         sentry->state = SENTRY_RUNNING;
-        kernel_boot(sentry->kernel, sentry->host.uts_ns);
+        if (sentry->restorer.state != RESTORER_NONE)
+                kernel_go_on(sentry->kernel, sentry->host.uts_ns);
+        else
+                kernel_boot(sentry->kernel, sentry->host.uts_ns);
         kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", NULL);
 }
 

@@ -28,6 +28,7 @@ sentryd_SOURCES = \
 	daemon/manager/properties.c \
 	daemon/manager/runtime.c \
 	daemon/manager/runtime.h \
+	daemon/manager/restore-method.c \
 	daemon/manager/sandbox-dbus.c \
 	daemon/manager/sandbox-kernel.c \
 	daemon/manager/sandbox-kernel.h \

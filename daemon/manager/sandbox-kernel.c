@@ -209,7 +209,7 @@ static int make_journal(void) {
 }
 
 /* Starts sentry-kernel with these descriptors. */
-static int sandbox_spawn(Sandbox *s, const SpawnFd *fds, size_t n, bool recover) {
+static int sandbox_spawn(Sandbox *s, const SpawnFd *fds, size_t n, bool recover, const SandboxImage *image) {
         Manager *manager = s->manager;
         int pidfd, r;
 
@@ -217,6 +217,8 @@ static int sandbox_spawn(Sandbox *s, const SpawnFd *fds, size_t n, bool recover)
                                  .path = manager->kernel_path,
                                  .name = s->name,
                                  .recover = recover,
+                                 .restore = image,
+                                 .lazy = image && image->lazy,
                                  .env = manager->kernel_env,
                                  .fds = fds,
                                  .n_fds = n,
@@ -237,7 +239,7 @@ static int sandbox_spawn(Sandbox *s, const SpawnFd *fds, size_t n, bool recover)
         return r;
 }
 
-int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd) {
+int sandbox_start_kernel(Sandbox *s, const SandboxImage *image, int *ret_launch_fd) {
         Manager *manager = s->manager;
         _cleanup_close_ int launch_ours = -EBADF, launch_kernel = -EBADF, bus_ours = -EBADF, bus_kernel = -EBADF,
                             profile_fd = -EBADF, index_fd = -EBADF, journal_fd = -EBADF;
@@ -270,7 +272,7 @@ int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd) {
         if (r < 0)
                 return r;
 
-        r = sandbox_set_deadline(s, SANDBOX_START_DEADLINE_USEC);
+        r = sandbox_set_deadline(s, image ? SANDBOX_RESTORE_DEADLINE_USEC : SANDBOX_START_DEADLINE_USEC);
         if (r < 0)
                 return r;
 
@@ -293,7 +295,8 @@ int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd) {
                                       { index_fd, RENDEZVOUS_FD_INDEX },
                                       { manager->runtime.fd, RENDEZVOUS_FD_RUNDIR },
                                       { journal_fd, RENDEZVOUS_FD_JOURNAL },
-                          }, 6, false);
+                                      { image ? image->directory_fd : -EBADF, SPAWN_FD_IMAGE },
+                          }, image ? 7 : 6, false, image);
         if (r < 0) {
                 index_remove(&manager->runtime, s->name);
                 return r;
@@ -362,7 +365,7 @@ static int recover(Sandbox *s, int lock_fd) {
         fds[n++] = (SpawnFd) { m->runtime.fd, RENDEZVOUS_FD_RUNDIR };
 
         s->n_failed++;
-        r = sandbox_spawn(s, fds, n, true);
+        r = sandbox_spawn(s, fds, n, true, NULL);
         if (r < 0)
                 return log_error_errno(r, "Failed to start sentry-kernel of sandbox %s again: %m", s->name);
         log_info("Sandbox %s: sentry-kernel and its keeper are dead; process %d goes on in their place.", s->name,

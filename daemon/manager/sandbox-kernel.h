@@ -12,11 +12,12 @@
 
 typedef struct Rendezvous Rendezvous;
 typedef struct Sandbox Sandbox;
+typedef struct SandboxImage SandboxImage;
 
 #define SANDBOX_AWAY_DEADLINE_USEC (10U * UINT64_C(1000000)) /* for a sentry-kernel to come back; then calls fail */
 
-/* Makes all that joins us, sentry-kernel and launcher, and starts sentry-kernel. */
-int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd);
+/* Makes all that joins us, sentry-kernel and launcher, and starts sentry-kernel. image: what it restores, or NULL. */
+int sandbox_start_kernel(Sandbox *s, const SandboxImage *image, int *ret_launch_fd);
 
 /* Expects the sentry-kernel of a sandbox of the index to come. lock_fd: -EBADF when it lives; else the lock of its file,
  * which says that it is dead: another one is started from what is held. */

@@ -38,8 +38,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
                             "killing it.", s->name, (int) s->pid);
                 sandbox_kill_kernel(s);
         } else if (streq(s->state, "starting")) {
-                log_warning("Nobody has launched a program in sandbox %s (uid %u) for %u s: removing it.", s->name,
-                            s->owner, (unsigned) (SANDBOX_START_DEADLINE_USEC / 1000000));
+                log_warning("Sandbox %s (uid %u) was not started in time: removing it.", s->name, s->owner);
                 sandbox_kill_kernel(s);
         }
 
@@ -266,7 +265,7 @@ static int sandbox_make(Manager *manager, const char *name, uid_t owner, const c
 }
 
 int sandbox_new(Manager *manager, const char *name, uid_t owner, const char *profile_name, const char *profile,
-                Sandbox **ret, int *ret_launch_fd, sd_bus_error *error) {
+                const SandboxImage *image, Sandbox **ret, int *ret_launch_fd, sd_bus_error *error) {
         struct timespec now;
         Sandbox *s;
         int r;
@@ -277,7 +276,7 @@ int sandbox_new(Manager *manager, const char *name, uid_t owner, const char *pro
         if (r < 0)
                 return r;
 
-        r = sandbox_start_kernel(s, ret_launch_fd);
+        r = sandbox_start_kernel(s, image, ret_launch_fd);
         if (r < 0)
                 goto fail;
 
