@@ -118,6 +118,11 @@ void kernel_boot(Kernel *kernel, uint64_t uts_inode) {
         kernel_log_changed(kernel);
 }
 
+void kernel_make_unix_sockets(Kernel *kernel, uint64_t network) {
+        kernel->features |= 1U << SYSCALL_FEATURE_UNIX;
+        kernel->sockets.shared_network = network;
+}
+
 uint64_t kernel_now(Kernel *kernel) {
         return kernel->host->ops->now(kernel->host);
 }

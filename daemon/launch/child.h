@@ -14,6 +14,7 @@ typedef struct LaunchChild {
         const LaunchCgroup *cgroup;        /* to enter, if there is one */
         bool in_cgroup;                    /* it was born there */
         int uplink_fd;                     /* who connects the network to that outside, or -EBADF */
+        int maker_fd;                      /* who makes its UNIX sockets, or -EBADF */
         int status_fd;                     /* pipe to the parent for a LaunchFailure; closes with exec */
         int init_fd;                       /* sentry-init, when the program gets one; else -EBADF */
         int filter_fd;                     /* socket that the filter's programs come over */

@@ -34,6 +34,8 @@ liblaunch_a_SOURCES = \
 	daemon/launch/program-exec.h \
 	daemon/launch/program.c \
 	daemon/launch/program.h \
+	daemon/launch/socket-maker.c \
+	daemon/launch/socket-maker.h \
 	daemon/launch/uplink.c \
 	daemon/launch/uplink.h \
 	daemon/launch/wait.c \

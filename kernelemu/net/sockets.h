@@ -50,6 +50,8 @@ typedef struct SocketWork {
 typedef struct Sockets {
         AddressRules rules;          /* owned; immutable, not recorded: the profile's */
         bool own_network;            /* immutable; not recorded: the network namespace is the sandbox's */
+        uint64_t shared_network;     /* inode of the network namespace that is the host's, if UNIX sockets are made
+                                      * elsewhere; not recorded */
         LIST_HEAD(, SocketWork) works; /* owned */
         uint64_t held;
 } Sockets;
