@@ -9,6 +9,8 @@
 #  include <sanitizer/lsan_interface.h>
 #endif
 
+#include <systemd/sd-daemon.h>
+
 #include "connect.h"
 #include "document.h"
 #include "run.h"
@@ -30,6 +32,8 @@ enum {
         OPTION_PID,
         OPTION_NETWORK,
         OPTION_INIT,
+        OPTION_USERS,
+        OPTION_IN_PLACE,
 };
 
 int run_failure(int r) {
@@ -53,6 +57,7 @@ static int set_choice(Ctl *ctl, json_object *document, const char *key, const ch
 typedef struct Request {
         const char *name, *profile;
         json_object *document; /* overrides */
+        bool in_place;
         char **unset;          /* --unsetenv, also those that a later --env set again */
 } Request;
 
@@ -93,6 +98,11 @@ static int run_option(Ctl *ctl, Request *request, int id, const char *value) {
                 return document_set_string(document, "sentry", "env", "clear");
         case OPTION_INIT:
                 return document_set_boolean(document, "sentry", "init", true);
+        case OPTION_USERS:
+                return set_choice(ctl, document, "users", value, "single, range, host");
+        case OPTION_IN_PLACE:
+                request->in_place = true;
+                return 0;
         case OPTION_PID:
                 return set_choice(ctl, document, "pid", value, "private, host");
         default: /* OPTION_NETWORK */
@@ -203,7 +213,7 @@ int run_launch(Ctl *ctl, const char *document, LaunchRequest *launch_request) {
         /* Now and not at the end: once it has made namespaces the leak checker may not trace us. */
         __lsan_do_leak_check();
 #endif
-        return launch_run(launch_request);
+        return launch_request->in_place ? launch_in_place(launch_request) : launch_run(launch_request);
 }
 
 static int create(Ctl *ctl, const Request *request, const char *program, sd_bus_message **ret) {
@@ -234,8 +244,8 @@ static int create(Ctl *ctl, const Request *request, const char *program, sd_bus_
 static int run_request(Ctl *ctl, Request *request, char **program) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         _cleanup_close_ int launch_fd = -EBADF;
+        _cleanup_free_ char *name = NULL, *merged = NULL, *profile = NULL;
         const char *path, *document;
-        _cleanup_free_ char *name = NULL, *merged = NULL;
         int fd, r;
 
         r = ctl_connect(ctl, CONNECT_START);
@@ -262,15 +272,20 @@ static int run_request(Ctl *ctl, Request *request, char **program) {
                         return r;
                 document = merged;
         }
+        if (!*request->profile && sd_booted() > 0) /* for the description of its unit */
+                (void) sd_bus_get_property_string(ctl->bus, ctl_sender(ctl), path, BUS_SANDBOX_INTERFACE, "ProfileName", NULL,
+                                                  &profile);
 
         return run_launch(ctl, document,
                           &(LaunchRequest) {
                                       .name = name ?: request->name,
+                                      .profile_name = profile ?: request->profile,
                                       .argv = program,
                                       .launch_fd = launch_fd,
                                       .init_pidfd = -1,
                                       .program_fd = -1,
                                       .umask = -1,
+                                      .in_place = request->in_place,
                                       .uid = -1,
                                       .gid = -1,
                       });
@@ -292,6 +307,8 @@ static int verb_run_main(Ctl *ctl, int argc, char **argv) {
                 return id;
         if (parser.index >= argc)
                 return ctl_usage(ctl, "run needs a program, for example: sentryctl run -- ls -l /");
+        if (request.in_place && !*request.profile)
+                request.profile = "service";
         return run_request(ctl, &request, argv + parser.index);
 }
 
@@ -317,6 +334,8 @@ const Verb verb_run = {
                 { OPTION_CLEARENV, "clearenv", 0, NULL, false, "Start with an empty environment" },
                 { OPTION_INIT, "init", 0, NULL, false, "Have a first process that reaps orphans" },
                 { OPTION_PID, "pid", 0, "private|host", false, "Which processes it sees" },
+                { OPTION_USERS, "users", 0, "single|range|host", false, "Which users it has" },
+                { OPTION_IN_PLACE, "in-place", 0, NULL, false, "Become the program, as units want it" },
                 { OPTION_NETWORK, "network", 0, "none|private|host", false, "Which network it has" },
                 {},
         },

@@ -56,6 +56,7 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
                 r = task_table_init(&kernel->tasks, kernel);
         if (r >= 0)
                 r = sockets_init(&kernel->sockets, config->addresses, config->own_network);
+        kernel->sockets.binds_ports = config->binds_ports;
         if (r >= 0)
                 r = uts_namespace_add(&kernel->namespaces, 0, NULL, &uts);
         if (r < 0) {
@@ -121,6 +122,12 @@ void kernel_boot(Kernel *kernel, uint64_t uts_inode) {
 void kernel_make_unix_sockets(Kernel *kernel, uint64_t network) {
         kernel->features |= 1U << SYSCALL_FEATURE_UNIX;
         kernel->sockets.shared_network = network;
+}
+
+void kernel_go_on(Kernel *kernel, uint64_t uts_inode) {
+        kernel->first_uts->inode = uts_inode;
+        kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_INFO, "Sandbox %s, restored", kernel->name);
+        kernel_log_changed(kernel);
 }
 
 uint64_t kernel_now(Kernel *kernel) {

@@ -38,6 +38,7 @@ typedef struct KernelConfig {
         PtraceScope ptrace_scope;
         const AddressRules *addresses;  /* copied; NULL: none */
         bool own_network;               /* the network namespace is the sandbox's */
+        bool binds_ports;               /* it is the host's, and the host lets us have ports below 1024 */
         uint32_t log_size;
         const char *version_string;     /* of sentryd, for the log */
 } KernelConfig;
@@ -106,6 +107,9 @@ void kernel_boot(Kernel *kernel, uint64_t uts_inode);
 /* UNIX sockets are made by HostOps.unix_make from now on: before the first process starts, which is in the network namespace
  * with this inode. */
 void kernel_make_unix_sockets(Kernel *kernel, uint64_t network);
+
+/* Instead, for a kernel that was read from records and whose processes are there again. */
+void kernel_go_on(Kernel *kernel, uint64_t uts_inode);
 
 /* Nanoseconds of the host's monotonic clock, and microseconds since the kernel was made. */
 uint64_t kernel_now(Kernel *kernel);

@@ -118,6 +118,7 @@ const char *syscall_feature_to_string(SyscallFeature feature) {
                 [SYSCALL_FEATURE_NONE] = "",
                 [SYSCALL_FEATURE_PATHS] = "paths",
                 [SYSCALL_FEATURE_SOCKETS] = "sockets",
+                [SYSCALL_FEATURE_BIND] = "bind",
                 [SYSCALL_FEATURE_IDS] = "ids",
                 [SYSCALL_FEATURE_PID_HOST] = "pid-host",
                 [SYSCALL_FEATURE_TRACING] = "tracing",

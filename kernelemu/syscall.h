@@ -48,6 +48,7 @@ typedef enum SyscallFeature {
         SYSCALL_FEATURE_NONE,
         SYSCALL_FEATURE_PATHS,    /* "paths": "mediated" */
         SYSCALL_FEATURE_SOCKETS,  /* "addresses" has rules */
+        SYSCALL_FEATURE_BIND,     /* "addresses" has rules, or "users" and "network" are the host's */
         SYSCALL_FEATURE_IDS,      /* "users": "emulated" */
         SYSCALL_FEATURE_PID_HOST, /* "pid": "host" */
         SYSCALL_FEATURE_TRACING,  /* "ptraceScope" above 0, or "pid": "host" */

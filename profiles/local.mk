@@ -3,7 +3,8 @@
 profiledir = $(pkgdatadir)/profiles
 dist_profile_DATA = \
 	profiles/build.json \
-	profiles/default.json
+	profiles/default.json \
+	profiles/service.json
 
 # An uninstalled sentryd takes the profiles beside its own binary.
 all-local: profiles/.stamp

@@ -53,6 +53,7 @@ live_tests = \
 	tests/live/pause.sh \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
+	tests/live/in-place.sh \
 	tests/live/init.sh \
 	tests/live/mounting.sh \
 	tests/live/mounts.sh \
@@ -84,7 +85,9 @@ bus_tests = \
 	tests/bus/hostile.sh \
 	tests/bus/polkit.sh
 
-system_tests = tests/system/service.sh
+system_tests = \
+	tests/system/service.sh \
+	tests/system/scopes.sh
 
 lint_tests = \
 	tests/lint/layering.sh \

@@ -17,7 +17,9 @@
  *   kernel → parent    STATUS (value: exit code), when the emulated kernel decided the status (kill, reboot);
  *                      it precedes the death of the program
  *   kernel → parent    BYE, the answer to EXITED: everyone who has to know knows
- * The kernel treats end-of-file without EXITED as the death of the launcher and ends what it launched. The
+ * A program that runs in place (LAUNCH_LISTENER_IN_PLACE) has no parent of ours: the socket closes when it execs, and only if
+ * it cannot it says EXITED itself. Its sandbox ends with the last process in it.
+ * Else the kernel treats end-of-file without EXITED as the death of the launcher and ends what it launched. The
  * launcher treats it as the death of sentry-kernel and ends the program. */
 
 #include <stdint.h>
@@ -39,6 +41,7 @@ typedef enum LaunchType {
 enum {
         LAUNCH_LISTENER_KILLABLE = 1 << 0,  /* received calls end by an answer or by death: WAIT_KILLABLE_RECV */
         LAUNCH_LISTENER_IN_CGROUP = 1 << 1, /* the process is in the sandbox's control group */
+        LAUNCH_LISTENER_IN_PLACE = 1 << 2,  /* nobody waits for the program; its socket closes with its exec */
 };
 
 /* What the host's kernel keeps a program inside by. */
@@ -144,6 +147,10 @@ typedef struct MakerAnswer {
         int32_t error;    /* 0 or a positive errno */
         uint32_t net_ns;  /* inode of the network namespace */
 } MakerAnswer;
+
+/* Capabilities (bit per CAP_*) that the first process of a sandbox that is being restored has until everything is there:
+ * CHECKPOINT_RESTORE, for process ids and the programs of processes, SETPCAP, SETUID and SETGID. */
+#define RESTORE_CAPABILITIES (UINT64_C(1) << 40 | UINT64_C(1) << 8 | UINT64_C(1) << 7 | UINT64_C(1) << 6)
 
 #define LAUNCH_CGROUP_NUMBER_MAX 64 /* sandboxes of one name below one control group, of several sentryds */
 

@@ -9,6 +9,12 @@
 #include "profile.h"
 #include "syscall.h"
 
+/* Its programs may have CAP_NET_BIND_SERVICE, but over their own user namespace and not over the network, which is the host's.
+ * So sentry-kernel keeps it, and takes ports below 1024 on behalf of those who have it. */
+static inline bool profile_binds_ports(const Profile *profile) {
+        return profile->users == PROFILE_USERS_HOST && profile->network == PROFILE_NETWORK_HOST;
+}
+
 /* Bit (1 << SyscallFeature) each. */
 static inline uint32_t profile_features(const Profile *profile) {
         uint32_t features = 0;
@@ -18,7 +24,9 @@ static inline uint32_t profile_features(const Profile *profile) {
         if (profile->pid_host || profile->ptrace_scope > 0)
                 features |= 1U << SYSCALL_FEATURE_TRACING;
         if (profile->addresses.n > 0)
-                features |= 1U << SYSCALL_FEATURE_SOCKETS;
+                features |= 1U << SYSCALL_FEATURE_SOCKETS | 1U << SYSCALL_FEATURE_BIND;
+        if (profile_binds_ports(profile))
+                features |= 1U << SYSCALL_FEATURE_BIND;
         if (profile->timers_emulated)
                 features |= 1U << SYSCALL_FEATURE_TIMERS;
         if (profile->nested_namespaces == 0)

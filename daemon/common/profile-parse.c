@@ -65,7 +65,7 @@ static const SchemaKey sentry_keys[] = {
         { .name = "pid", .types = SCHEMA_STRING, .allowed = "\"private\" or \"host\"", .read = read_pid },
         { .name = "freezer", .types = SCHEMA_STRING, .allowed = "\"auto\", \"cgroup\" or \"ptrace\"",
           .read = read_freezer },
-        { .name = "users", .types = SCHEMA_STRING, .allowed = "\"single\" or \"range\"", .read = read_users },
+        { .name = "users", .types = SCHEMA_STRING, .allowed = "\"single\", \"range\" or \"host\"", .read = read_users },
         { .name = "landlock", .types = SCHEMA_STRING, .allowed = "\"auto\", \"off\" or \"full\"",
           .read = read_landlock },
         { .name = "limits", .types = SCHEMA_STRING, .allowed = "\"required\" or \"best-effort\"",
@@ -249,6 +249,32 @@ static void check_namespaces(ProfileReader *reader) {
                 profile->namespaces &= ~CLONE_NEWNET;
 }
 
+/* Without mounts of its own it has the files of whoever starts it, as they are. */
+static void check_files(ProfileReader *reader) {
+        static const KeyPath linux_path = { .key = "linux" }, path = { .up = &linux_path, .key = "namespaces" };
+        const Profile *profile = reader->profile;
+        const char *wants = NULL;
+
+        if (profile->namespaces & CLONE_NEWNS)
+                return;
+        if (profile->root_read_only)
+                wants = "root.readonly";
+        else if (profile->root_path && !streq(profile->root_path, "/"))
+                wants = "root.path";
+        else if (profile->n_mounts > 0)
+                wants = "mounts";
+        else if (profile->masked_paths && *profile->masked_paths)
+                wants = "linux.maskedPaths";
+        else if (profile->readonly_paths && *profile->readonly_paths)
+                wants = "linux.readonlyPaths";
+        else if (profile->mount_calls.kinds != 0)
+                wants = "sentry.mounts";
+        else if (!profile->pid_host)
+                wants = "sentry.pid \"private\""; /* for the sake of its /proc */
+        if (wants)
+                profile_complain(reader, &path, "the list has no \"mount\", which %s needs: add { \"type\": \"mount\" }", wants);
+}
+
 static void check_uplink(ProfileReader *reader) {
         static const KeyPath sentry_path = { .key = "sentry" }, network = { .up = &sentry_path, .key = "network" },
                              path = { .up = &network, .key = "uplink" };
@@ -284,6 +310,7 @@ int profile_document_read(json_object *document, ProfileDocument kind, const Pro
         /* What is a part only may get the rest from another one. */
         if (kind == PROFILE_DOCUMENT_RESOLVED || (kind == PROFILE_DOCUMENT_FILE && !reader.has_extends)) {
                 check_namespaces(&reader);
+                check_files(&reader);
                 profile_check_resources(&reader);
                 check_uplink(&reader);
         }
@@ -297,9 +324,12 @@ int profile_document_read(json_object *document, ProfileDocument kind, const Pro
         }
 
         if (ret) {
-                r = set_default(&profile->hostname, "sandbox");
-                if (r >= 0)
-                        r = set_default(&profile->domainname, "(none)");
+                /* Who has the host's UTS namespace has its names, unless the profile has others. */
+                if (profile->namespaces & CLONE_NEWUTS) {
+                        r = set_default(&profile->hostname, "sandbox");
+                        if (r >= 0)
+                                r = set_default(&profile->domainname, "(none)");
+                }
                 if (r >= 0)
                         r = set_default(&profile->root_path, "/");
                 if (r < 0)

@@ -495,10 +495,6 @@ void read_namespaces(ProfileReader *reader, const KeyPath *path, const SchemaKey
                 profile_complain(reader, path,
                                  "the list must have { \"type\": \"user\" }: a sandbox is built, and looked "
                                  "after, by the owner of its user namespace");
-        if ((flags & CLONE_NEWNS) == 0)
-                profile_complain(reader, path,
-                                 "the list must have { \"type\": \"mount\" }: the files of a sandbox are its own "
-                                 "mounts");
         reader->profile->namespaces = flags;
 }
 
@@ -617,6 +613,7 @@ void read_users(ProfileReader *reader, const KeyPath *path, const SchemaKey *key
         static const char *const words[_PROFILE_USERS_MAX] = {
                 [PROFILE_USERS_SINGLE] = "single",
                 [PROFILE_USERS_RANGE] = "range",
+                [PROFILE_USERS_HOST] = "host",
         };
 
         int i = read_word(reader, path, words, ELEMENTSOF(words), value);

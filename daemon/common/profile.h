@@ -57,6 +57,7 @@ typedef enum ProfileNetwork {
 typedef enum ProfileUsers {
         PROFILE_USERS_SINGLE, /* the caller alone, who is inside who he is outside */
         PROFILE_USERS_RANGE,  /* the caller as 0, and his subordinate ids (subuid(5)) from 1 on */
+        PROFILE_USERS_HOST,   /* all, who are inside who they are outside; only root can give that */
         _PROFILE_USERS_MAX,
 } ProfileUsers;
 
@@ -118,14 +119,15 @@ typedef struct ProfileResources {
 
 /* A profile, resolved (extends and overrides applied) and checked. All fields immutable after parsing. */
 typedef struct Profile {
-        char *hostname, *domainname;
+        char *hostname, *domainname; /* NULL: the host's */
         char *root_path;
         bool root_read_only;
         char *cwd; /* or NULL */
         char **env;   /* K=V, NULL-terminated, never NULL */
         char **unsetenv; /* names, NULL-terminated, never NULL */
         bool clear_env;
-        uint64_t capabilities;          /* bit per CAP_*: kept natively inside the sandbox */
+        uint64_t capabilities;          /* bit per CAP_*: kept natively inside the sandbox. PROFILE_USERS_HOST: 0 is what
+                                         * the caller has */
         uint64_t emulated_capabilities; /* bit per CAP_*: held against objects of the emulated kernel */
         ProfileRlimit *rlimits;
         size_t n_rlimits;

@@ -42,6 +42,9 @@ static const char *const allowed[] = {
         "pidfd_getfd", "rt_tgsigqueueinfo", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
         "sched_getscheduler", "sched_setscheduler", "sched_getparam", "sched_setparam", "sched_getattr", "sched_setattr",
         "sched_rr_get_interval",
+        /* sentry-imager, which inherits this filter: to start, and to make files in the sandbox */
+        "execveat", "set_tid_address", "pwrite64", "mkdirat", "symlinkat", "linkat", "mknodat", "fchmod", "fchmodat", "fchownat",
+        "utimensat",
         /* what sanitizers and malloc of other libcs use */
         "sched_yield", "prctl", "arch_prctl", "getcwd", "mincore",
 };
@@ -94,23 +97,28 @@ finish:
         return r;
 }
 
-static int drop_capabilities(void) {
-        cap_t none;
+static int drop_capabilities(bool ports) {
+        const cap_value_t port = CAP_NET_BIND_SERVICE;
+        cap_flag_value_t there = CAP_CLEAR;
+        cap_t caps;
         int r = 0;
 
-        none = cap_init();
-        if (!none)
+        caps = cap_get_proc();
+        if (!caps)
                 return -errno;
-        if (cap_set_proc(none) < 0)
+        if (cap_get_flag(caps, port, CAP_PERMITTED, &there) < 0 || cap_clear(caps) < 0 ||
+            (ports && there == CAP_SET &&
+             (cap_set_flag(caps, CAP_PERMITTED, 1, &port, CAP_SET) < 0 || cap_set_flag(caps, CAP_EFFECTIVE, 1, &port, CAP_SET) < 0)) ||
+            cap_set_proc(caps) < 0)
                 r = -errno;
-        (void) cap_free(none);
+        (void) cap_free(caps);
         return r;
 }
 
-int confine_self(bool mounts) {
+int confine_self(bool mounts, bool ports) {
         int r;
 
-        r = drop_capabilities();
+        r = drop_capabilities(ports);
         if (r < 0)
                 return log_error_errno(r, "Cannot drop capabilities: %m");
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

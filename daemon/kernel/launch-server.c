@@ -137,10 +137,65 @@ static int receive(int fd, Received *ret) {
         return 1;
 }
 
+bool launch_server_is_in_place(const Sentry *sentry) {
+        const Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (launch->is_first)
+                        return launch->in_place;
+        return false;
+}
+
+/* Exit code of a wait status, as a shell has it. */
+static int exit_code(int32_t wait_status) {
+        if (WIFEXITED(wait_status))
+                return WEXITSTATUS(wait_status);
+        if (WIFSIGNALED(wait_status))
+                return 128 + WTERMSIG(wait_status);
+        return 125;
+}
+
+static int on_init_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+
+/* A daemon that has gone to the background, for one: the oldest process that is left is the first one now. When none is,
+ * the listener hangs up. */
+static void succeed(Launch *launch) {
+        Sentry *sentry = launch->sentry;
+        const ThreadGroup *process;
+        int status, r;
+
+        status = task_watch_status(launch->pid, launch->pidfd);
+        if (status != WAIT_STATUS_UNKNOWN)
+                sentry->in_place_status = exit_code(status);
+        r = task_table_sync(&sentry->kernel->tasks);
+        if (r < 0)
+                log_warning("%s: cannot look for a next first process: %s", sentry->name, strerror(-r));
+        TAILQ_FOREACH(process, &sentry->kernel->tasks.processes, link) {
+                _cleanup_close_ int pidfd = -EBADF;
+
+                if (process->dead || process->host_pid == launch->pid)
+                        continue;
+                pidfd = (int) syscall(SYS_pidfd_open, process->host_pid, 0);
+                if (pidfd < 0 || !host_seccomp_owns(&sentry->host, process->host_pid) ||
+                    sd_event_add_io(sentry->event, &launch->exit_source, pidfd, EPOLLIN, on_init_exit, launch) < 0)
+                        continue;
+                safe_close(launch->pidfd);
+                launch->pidfd = sentry->init_pidfd = TAKE_FD(pidfd);
+                launch->pid = sentry->init_pid = process->host_pid;
+                kernel_dbus_changed(sentry, "InitPID", NULL);
+                return;
+        }
+}
+
 static int on_init_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Launch *launch = userdata;
 
         (void) source, (void) fd, (void) revents;
+        if (launch->in_place) {
+                launch->exit_source = sd_event_source_disable_unref(launch->exit_source);
+                succeed(launch);
+                return 0;
+        }
         /* The launcher is about to say how. If it died with the program, nobody will. */
         launch->exit_source = sd_event_source_disable_unref(launch->exit_source);
         sentry_init_died(launch->sentry);
@@ -214,7 +269,8 @@ static int accept_listener(Launch *launch, Received *received) {
         if (launch->pidfd < 0)
                 return -errno;
         launch->pid = received->pid;
-        launch->parent_pid = parent_of(launch->pid);
+        launch->in_place = launch->is_first && (received->message.value & LAUNCH_LISTENER_IN_PLACE);
+        launch->parent_pid = launch->in_place ? 0 : parent_of(launch->pid);
 
         if (launch->is_first) {
                 sentry->walls = received->message.walls;
@@ -233,6 +289,14 @@ static int accept_listener(Launch *launch, Received *received) {
                         return r;
         }
 
+        if (launch->is_first && sentry->restorer.state != RESTORER_NONE) {
+                r = restorer_begin(&sentry->restorer, &received->fds[LAUNCH_FD_LISTENER],
+                                   received->message.value & LAUNCH_LISTENER_KILLABLE);
+                if (r < 0)
+                        return r;
+                note_cgroup(launch, received->message.value & LAUNCH_LISTENER_IN_CGROUP);
+                return 0;
+        }
         r = notifier_add(&sentry->notifier, received->fds[LAUNCH_FD_LISTENER], received->message.value & LAUNCH_LISTENER_KILLABLE);
         if (r < 0)
                 return r;
@@ -249,12 +313,25 @@ static void let_go(Launch *launch) {
         r = say(launch, LAUNCH_GO, 0);
         if (r < 0)
                 log_warning("%s: cannot start the program: %s", sentry->name, strerror(-r));
-        else if (launch->is_first)
+        else if (launch->is_first && sentry->restorer.state == RESTORER_NONE)
                 sentry_started(sentry);
 }
 
 static bool must_wait(const Launch *launch) {
-        return launch->hold[0] != '\0' || launch->sentry->state == SENTRY_PAUSED;
+        return launch->hold[0] != '\0' || (launch->is_first && launch->sentry->restorer.state == RESTORER_CHECKING) || launch->sentry->state == SENTRY_PAUSED;
+}
+
+void launch_server_checked(Sentry *sentry, int r) {
+        Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (launch->is_first && launch->held) {
+                        launch->held = false;
+                        if (r < 0)
+                                (void) say(launch, LAUNCH_REFUSED, -r);
+                        else
+                                let_go(launch);
+                }
 }
 
 int launch_server_start(Sentry *sentry, const char *hold) {
@@ -299,19 +376,14 @@ static void on_listener(Launch *launch, Received *received) {
         (void) say(launch, LAUNCH_HELD, 0);
 }
 
-/* Exit code of a wait status, as a shell has it. */
-static int exit_code(int32_t wait_status) {
-        if (WIFEXITED(wait_status))
-                return WEXITSTATUS(wait_status);
-        if (WIFSIGNALED(wait_status))
-                return 128 + WTERMSIG(wait_status);
-        return 125;
-}
-
 /* The launcher is gone without a word: what it launched goes too. */
 static void on_launcher_lost(Launch *launch) {
         Sentry *sentry = launch->sentry;
 
+        if (launch->in_place) { /* it has become the program, or could not and is dead, which shows otherwise */
+                launch->source = sd_event_source_disable_unref(launch->source);
+                return;
+        }
         if (launch->is_first) {
                 sentry->launcher_lost = true;
                 if (launch->pid == 0) {

@@ -2,7 +2,9 @@
 
 /* sentry-kernel(8): started by sentryd, one for each sandbox. */
 
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include "confine.h"
 #include "log.h"
 #include "profile.h"
+#include "profile-features.h"
 #include "sentry.h"
 #include "util.h"
 #include "watchdog.h"
@@ -23,6 +26,8 @@ enum {
         PROFILE_FD = 5,
 };
 
+#define IMAGE_FD 9 /* the directory of an image, with --restore */
+
 static int usage(FILE *f) {
         fputs("Usage: sentry-kernel --name NAME\n\n"
               "The emulated kernel of one sandbox. Started by sentryd(8), which passes the D-Bus connection\n"
@@ -31,15 +36,36 @@ static int usage(FILE *f) {
         return f == stdout ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* sentry-imager lies beside us, as where it was built and where it was installed. Opened now, as no path can be run later.
+ * Without it there is no saving and restoring. */
+static int open_imager(void) {
+        _cleanup_free_ char *path = NULL;
+        char own[PATH_MAX];
+        ssize_t n;
+        char *slash;
+        int fd;
+
+        n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+        own[n > 0 ? n : 0] = '\0';
+        slash = strrchr(own, '/');
+        if (!slash || string_appendf(&path, "%.*s/sentry-imager", (int) (slash - own), own) < 0)
+                return -EBADF;
+        fd = open(path, O_PATH | O_CLOEXEC);
+        return fd < 0 ? -EBADF : fd;
+}
+
 int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "name", required_argument, NULL, 'n' },
+                { "restore", no_argument, NULL, 'R' },
+                { "lazy", no_argument, NULL, 'L' },
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, 'v' },
                 {},
         };
         _cleanup_(sentry_freep) Sentry *sentry = NULL;
         _cleanup_free_ char *document = NULL;
+        bool restore = false, lazy = false;
         const char *name = NULL;
         sigset_t all;
         int c, r;
@@ -48,6 +74,12 @@ int main(int argc, char *argv[]) {
                 switch (c) {
                 case 'n':
                         name = optarg;
+                        break;
+                case 'R':
+                        restore = true;
+                        break;
+                case 'L':
+                        lazy = true;
                         break;
                 case 'h':
                         return usage(stdout);
@@ -77,10 +109,20 @@ int main(int argc, char *argv[]) {
                 log_error("%s: cannot set up the kernel: %s", name, strerror(-r));
                 return EXIT_FAILURE;
         }
-        r = confine_self(sentry->profile->mount_calls.kinds != 0);
+        sentry->imager_fd = open_imager();
+        r = confine_self(sentry->profile->mount_calls.kinds != 0, profile_binds_ports(sentry->profile));
         if (r < 0) {
                 log_error("%s: cannot confine sentry-kernel: %s", name, strerror(-r));
                 return EXIT_FAILURE;
+        }
+
+        if (restore) {
+                r = restorer_start(&sentry->restorer, sentry, sentry->imager_fd, IMAGE_FD, lazy);
+                if (r < 0) {
+                        log_error("%s: cannot start sentry-imager: %s", name, strerror(-r));
+                        return EXIT_FAILURE;
+                }
+                safe_close(IMAGE_FD);
         }
 
         /* Threads take turns, so they do well with one heap: one each would be memory in every sandbox. */

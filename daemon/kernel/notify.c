@@ -520,6 +520,13 @@ void notifier_serve_rest(Notifier *notifier) {
                         serve_slot(notifier, &notifier->slots[i], kernel_now(notifier->sentry->kernel));
 }
 
+/* Nobody is left who could make a call that it would tell of. */
+static void hang_up(Notifier *notifier, Listener *listener) {
+        listener_free(listener);
+        if (LIST_EMPTY(&notifier->listeners))
+                sentry_deserted(notifier->sentry);
+}
+
 /* Serves what one listener holds; frees it at its end. */
 static void serve(Notifier *notifier, Listener *listener) {
         Kernel *kernel = notifier->sentry->kernel;
@@ -532,7 +539,7 @@ static void serve(Notifier *notifier, Listener *listener) {
                 serve_slot(notifier, batch[i], i == 0 ? batch[i]->call.received_ns : kernel->decided_ns);
 
         if (hangup)
-                listener_free(listener);
+                hang_up(notifier, listener);
 }
 
 unsigned notifier_poll_fds(const Notifier *notifier, struct pollfd *fds) {
@@ -555,7 +562,7 @@ void notifier_dispatch(Notifier *notifier, const struct pollfd *fds, unsigned n_
                 if (fds[i].revents & POLLIN)
                         serve(notifier, listener);
                 else if (fds[i].revents)
-                        listener_free(listener);
+                        hang_up(notifier, listener);
                 listener = next;
         }
         watch_parked(notifier);

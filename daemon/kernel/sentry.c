@@ -21,6 +21,7 @@
 
 #define PAUSE_DEADLINE_NS (10 * UINT64_C(1000000000))
 #define GOODBYE_SEC 5
+#define STATUS_UNKNOWN 255 /* of a program in place, which its own parent has taken before we could look */
 #define EXIT_WORD_USEC (2 * 1000000U) /* how long a launcher may take to say how its program ended */
 
 const char *sentry_state_to_string(SentryState state) {
@@ -50,6 +51,7 @@ static int kernel_of_profile(Sentry *sentry) {
                 .ptrace_scope = (PtraceScope) profile->ptrace_scope,
                 .addresses = &profile->addresses,
                 .own_network = profile->network != PROFILE_NETWORK_HOST,
+                .binds_ports = profile_binds_ports(profile),
                 .log_size = profile->log_size,
                 .version_string = PACKAGE_VERSION,
         };
@@ -65,6 +67,10 @@ static int kernel_of_profile(Sentry *sentry) {
         profile->addresses.abstract_is_shared = profile->network == PROFILE_NETWORK_HOST;
         if (uname(&host) < 0)
                 return -errno;
+        if (!config.hostname)
+                config.hostname = host.nodename;
+        if (!config.domainname)
+                config.domainname = host.domainname;
         config.sysname = host.sysname;
         config.release = profile->kernel_release ?: host.release;
         config.version = profile->kernel_version ?: host.version;
@@ -152,11 +158,13 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         lister_init(&sentry->lister, sentry);
         mounter_init(&sentry->mounter, sentry);
         sandbox_cgroup_init(&sentry->cgroup);
+        sentry->restorer = (Restorer) { .sentry = sentry, .control_fd = -EBADF, .listener = -EBADF };
+        sentry->imager_fd = -EBADF;
         sentry->init_pidfd = -EBADF;
         r = host_seccomp_init(&sentry->host, sentry);
         if (r < 0)
                 return r;
-        sentry->status = -1;
+        sentry->status = sentry->in_place_status = -1;
         sentry->name = strdup(name);
         sentry->document = strdup(document);
         if (!sentry->name || !sentry->document)
@@ -212,6 +220,8 @@ Sentry *sentry_free(Sentry *sentry) {
         freezer_done(&sentry->freezer);
         task_watch_done(&sentry->task_watch);
         host_seccomp_done(&sentry->host);
+        restorer_done(&sentry->restorer);
+        safe_close(sentry->imager_fd);
         sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
         sentry->bus = sd_bus_flush_close_unref(sentry->bus);
         sandbox_cgroup_done(&sentry->cgroup, sentry->launcher_lost);
@@ -307,7 +317,10 @@ void sentry_started(Sentry *sentry) {
         (void) clock_gettime(CLOCK_REALTIME, &ts);
         sentry->started_usec = (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
         sentry->state = SENTRY_RUNNING;
-        kernel_boot(sentry->kernel, sentry->host.uts_ns);
+        if (sentry->restorer.state != RESTORER_NONE)
+                kernel_go_on(sentry->kernel, sentry->host.uts_ns);
+        else
+                kernel_boot(sentry->kernel, sentry->host.uts_ns);
         kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", NULL);
 }
 
@@ -339,6 +352,11 @@ void sentry_init_died(Sentry *sentry) {
                                        on_no_word, sentry);
         if (r < 0)
                 sentry_exited(sentry, 128 + SIGKILL);
+}
+
+void sentry_deserted(Sentry *sentry) {
+        if (launch_server_is_in_place(sentry))
+                sentry_exited(sentry, sentry->in_place_status >= 0 ? sentry->in_place_status : STATUS_UNKNOWN);
 }
 
 static int kill_one(pid_t pid, void *userdata) {

@@ -20,6 +20,7 @@
 #include "lister.h"
 #include "notify.h"
 #include "profile.h"
+#include "restorer.h"
 #include "task-watch.h"
 #include "tracer.h"
 
@@ -48,6 +49,7 @@ typedef struct Launch {
         int pidfd;                 /* owned, with pid */
         sd_event_source *exit_source; /* owned, with pidfd: the first program only */
         bool is_first;             /* immutable */
+        bool in_place;             /* with pid: nobody waits for it, and the socket closes when it execs */
         char container[LAUNCH_ID_MAX + 1]; /* immutable; what it and its descendants belong to. "": the first
                                                * program's */
         char hold[LAUNCH_ID_MAX + 1]; /* what Start() calls it while it must wait for that; "" else */
@@ -70,6 +72,8 @@ struct Sentry {
         Tracer tracer;             /* owned by tracer.c */
         Lister lister;             /* owned by lister.c */
         SentryMounter mounter;     /* owned by host-mount.c */
+        Restorer restorer;         /* owned by restorer.c */
+        int imager_fd;             /* owned: the program sentry-imager, or -EBADF */
         SandboxCgroup cgroup;      /* owned; launch-server.c fills it in */
         uint32_t walls;            /* what stands around the first program, bit (1 << LaunchWall), as its launcher says */
         bool launcher_lost;        /* the first launcher died without a word: its part of tidying up is ours */
@@ -80,11 +84,13 @@ struct Sentry {
         SentryState state;         /* sentry_set_state() */
         unsigned pause_depth;      /* owned by sentry.c: how often Pause() was called */
         unsigned freeze_depth;     /* owned by sentry.c: sentry_freeze(), once for all pauses */
-        pid_t init_pid;            /* host pid of the first program; 0 before */
+        pid_t init_pid;            /* host pid of the first program; 0 before. In place: when that has ended, of who was
+                                    * there next */
         int init_pidfd;            /* the launch's; -EBADF before */
         bool tells_tasks;          /* somebody subscribed to what happens to tasks; changed by the manager */
         uint64_t started_usec;     /* CLOCK_REALTIME, when the first program was let go */
         int status;                /* of the sandbox: 0-255, or -1 while nobody decided */
+        int in_place_status;       /* of the last init of a sandbox in place; -1: of none yet */
         sd_event_source *end_source; /* owned: deadline for the end after init died */
 };
 
@@ -106,6 +112,8 @@ int sentry_boot(Sentry *sentry, pid_t pid, int pidfd, int fds[]);
 void sentry_started(Sentry *sentry);
 /* It is dead; its launcher, if it lives, is about to say how. */
 void sentry_init_died(Sentry *sentry);
+/* The last process that runs under a listener has ended. */
+void sentry_deserted(Sentry *sentry);
 /* It has ended, with the exit code of the sandbox as far as its launcher knows it (-1: nobody knows). Tells the
  * manager and leaves the event loop. */
 void sentry_exited(Sentry *sentry, int status);
@@ -128,6 +136,8 @@ int launch_server_add(Sentry *sentry, int fd);
 void launch_server_done(Sentry *sentry);
 /* Tells the waiting launchers that the status was decided here. */
 void launch_server_tell_status(Sentry *sentry, int status);
+/* Nobody waits for the first program. */
+bool launch_server_is_in_place(const Sentry *sentry);
 /* Whether a process is a launcher that waits for its program: it is in the sandbox's user namespace, but none
  * of its tasks. */
 bool launch_server_is_launcher(const Sentry *sentry, pid_t pid);
@@ -138,6 +148,8 @@ int launch_server_open(Sentry *sentry, const char *container, const char *hold, 
 int launch_server_start(Sentry *sentry, const char *hold);
 /* The sandbox runs again: lets those go that came meanwhile. */
 void launch_server_resumed(Sentry *sentry);
+/* A sandbox from an image whose launcher was kept waiting: it goes on, or is refused. */
+void launch_server_checked(Sentry *sentry, int r);
 /* Host pid of the program that a container was started with: the oldest that still has its launcher. 0: none. */
 pid_t launch_server_leader(const Sentry *sentry, const char *container);
 /* Host pid of a program that was told to go and has not exec'ed in the sandbox yet, where it is out of reach. 0: none. */

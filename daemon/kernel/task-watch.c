@@ -41,6 +41,17 @@ static int reaped_status(int fd, int *ret_status) {
         return 1;
 }
 
+int task_watch_status(pid_t pid, int pidfd) {
+        int status = WAIT_STATUS_UNKNOWN, r;
+
+        r = reaped_status(pidfd, &status);
+        if (r != 1)
+                status = task_zombie_status(pid);
+        if (r == 0 && status == WAIT_STATUS_UNKNOWN)
+                (void) reaped_status(pidfd, &status);
+        return status;
+}
+
 static void on_end(TaskWatch *watch, pid_t pid, int fd, bool hangup) {
         Sentry *sentry = watch->sentry;
         int status = WAIT_STATUS_UNKNOWN, r;

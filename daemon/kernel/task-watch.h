@@ -28,5 +28,9 @@ void task_watch_done(TaskWatch *watch);
 int task_watch_add(TaskWatch *watch, pid_t host_pid);
 void task_watch_remove(TaskWatch *watch, int handle);
 
+/* The wait status of a process that has ended, by its number and pidfd; WAIT_STATUS_UNKNOWN when its parent has it and the
+ * kernel does not tell. */
+int task_watch_status(pid_t pid, int pidfd);
+
 /* Tells of what has ended by now. */
 void task_watch_poll(TaskWatch *watch);

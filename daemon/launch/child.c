@@ -39,10 +39,13 @@
 
 #define GO_TIMEOUT_MSEC 30000
 
+
 /* Ends with the parent: not a moment without it. */
 static int follow_parent(const LaunchChild *child, LaunchFailure *failure) {
         struct pollfd parent = { .fd = child->status_fd };
 
+        if (child->request->in_place)
+                return 0;
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
                 return failure_set(failure, errno, NULL, "cannot follow the launcher into death");
 
@@ -197,7 +200,7 @@ static int wait_for_go(const LaunchChild *child, LaunchFailure *failure) {
         if (r < 0)
                 return r;
         if (message.type == LAUNCH_HELD) {
-                if (write(child->status_fd, &held, sizeof(held)) < 0)
+                if (!child->request->in_place && write(child->status_fd, &held, sizeof(held)) < 0)
                         return failure_set(failure, errno, NULL, "the launcher is gone");
                 /* A status means that the sandbox is about to end, and we with it. */
                 do
@@ -247,7 +250,7 @@ static uint32_t walls_of(const LaunchChild *child, bool in_cgroup) {
                 if ((profile->namespaces & namespaces[i].flag) &&
                     (namespaces[i].flag != CLONE_NEWTIME || access("/proc/self/ns/time", F_OK) >= 0))
                         walls |= 1U << namespaces[i].wall;
-        if (profile->capabilities == 0)
+        if (profile->capabilities == 0 && profile->users != PROFILE_USERS_HOST)
                 walls |= 1U << LAUNCH_WALL_NO_CAPABILITIES;
         if (socket_maker_is_needed(profile))
                 walls |= 1U << LAUNCH_WALL_UNIX_SOCKETS;
@@ -325,7 +328,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                 return r;
 
         if (request->init_pidfd >= 0)
-                r = isolate_join_mounts(request->init_pidfd, failure);
+                r = request->profile->namespaces & CLONE_NEWNS ? isolate_join_mounts(request->init_pidfd, failure) : 0;
         else {
                 /* Before there is a namespace of control groups, which begins with the group that its maker is in. Nobody
                  * pauses a sandbox that has no program yet. */
@@ -335,11 +338,10 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                         r = uplink_connect(child->uplink_fd, failure);
                 if (r >= 0)
                         open_views(handles);
-                if (r >= 0)
+                if (r >= 0 && (request->profile->namespaces & CLONE_NEWNS)) {
                         r = mounts_apply(request->profile, hostname_fds, failure);
-                if (r >= 0) {
-                        handles[LAUNCH_FD_HOSTNAME] = hostname_fds[0];
-                        handles[LAUNCH_FD_DOMAINNAME] = hostname_fds[1];
+                        handles[LAUNCH_FD_HOSTNAME] = r < 0 ? -EBADF : hostname_fds[0];
+                        handles[LAUNCH_FD_DOMAINNAME] = r < 0 ? -EBADF : hostname_fds[1];
                 }
         }
         if (r < 0)
@@ -361,9 +363,15 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         if (r < 0)
                 return r;
 
-        r = filter_receive(child->filter_fd, &filter);
+        if (child->filter_fd < 0)
+                r = filter_build(launch_features(request->profile), &filter, failure);
+        else {
+                r = filter_receive(child->filter_fd, &filter);
+                if (r < 0 && r != -ENODATA)
+                        return failure_set(failure, r, NULL, "cannot receive the seccomp filter");
+        }
         if (r < 0)
-                return r == -ENODATA ? r : failure_set(failure, r, NULL, "cannot receive the seccomp filter");
+                return r;
 
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return failure_set(failure, errno, NULL, "cannot set no_new_privs");
@@ -373,7 +381,10 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         r = become(request, failure);
         if (r < 0)
                 return r;
-        r = isolate_capabilities(request->profile->capabilities, failure);
+        if (request->profile->users == PROFILE_USERS_HOST)
+                r = bounds_enter(&child->bounds, request->profile->capabilities ?: UINT64_MAX, failure);
+        else
+                r = isolate_capabilities(request->profile->capabilities | (request->restore ? RESTORE_CAPABILITIES : 0), failure);
         if (r < 0)
                 return r;
         if (profile_features(request->profile) & 1U << SYSCALL_FEATURE_SOCKETS) {
@@ -387,7 +398,8 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                         return r;
                 handles[LAUNCH_FD_MAKER] = child->maker_fd;
         }
-        r = program_set_rlimits(request->profile, failure);
+        /* A restored process gets those that it had, no higher than these, when it has everything else. */
+        r = request->restore ? 0 : program_set_rlimits(request->profile, failure);
         if (r < 0)
                 return r;
         r = follow_parent(child, failure); /* a change of credentials may have made the kernel forget */
@@ -411,7 +423,8 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         r = filter_install(&filter, &handles[LAUNCH_FD_LISTENER], &killable, failure);
         if (r < 0)
                 return r;
-        courier.flags = (killable ? LAUNCH_LISTENER_KILLABLE : 0) | (in_cgroup ? LAUNCH_LISTENER_IN_CGROUP : 0);
+        courier.flags = (killable ? LAUNCH_LISTENER_KILLABLE : 0) | (in_cgroup ? LAUNCH_LISTENER_IN_CGROUP : 0) |
+                        (request->in_place ? LAUNCH_LISTENER_IN_PLACE : 0);
         courier.walls = walls;
         r = courier_finish(&courier);
         if (r < 0)
@@ -434,4 +447,8 @@ void child_run(const LaunchChild *child) {
         if (failure.code == 0 || write(child->status_fd, &failure, sizeof(failure)) < 0)
                 _exit(LAUNCH_EXIT_FAILURE);
         _exit(failure.code);
+}
+
+void child_run_in_place(const LaunchChild *child, LaunchFailure *failure) {
+        (void) confine_and_exec(child, failure);
 }

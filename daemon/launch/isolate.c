@@ -20,11 +20,16 @@
 
 #include "id-range.h"
 #include "isolate.h"
+#include "launch.h"
+#include "users-host.h"
 #include "util.h"
 
 #ifndef CLONE_NEWTIME
 #  define CLONE_NEWTIME 0x00000080
 #endif
+#define NSEC_PER_SEC 1000000000L
+#define CLOCK_MAX_NS (INT64_C(100) * 365 * 86400 * NSEC_PER_SEC) /* of a saved clock: a hundred years */
+
 #ifndef SYS_pidfd_send_signal
 #  define SYS_pidfd_send_signal 424
 #endif
@@ -44,7 +49,7 @@ static int64_t sysctl_read(const char *path) {
 }
 
 /* Why there is no user namespace for us, as far as the system tells. */
-static const char *user_namespace_hint(int error) {
+const char *isolate_user_namespace_hint(int error) {
         struct stat root, init_root;
 
         if (error == ENOSYS || error == EINVAL)
@@ -92,7 +97,7 @@ static int enter_user_range(LaunchFailure *failure) {
                 return r;
         if (unshare(CLONE_NEWUSER) < 0) {
                 r = -errno;
-                return failure_set(failure, r, user_namespace_hint(-r), "cannot make a user namespace");
+                return failure_set(failure, r, isolate_user_namespace_hint(-r), "cannot make a user namespace");
         }
         return id_range_map(&range, failure);
 }
@@ -105,12 +110,12 @@ static int enter_user_namespace(LaunchFailure *failure) {
 
         if (unshare(CLONE_NEWUSER) < 0) {
                 r = -errno;
-                return failure_set(failure, r, user_namespace_hint(-r), "cannot make a user namespace");
+                return failure_set(failure, r, isolate_user_namespace_hint(-r), "cannot make a user namespace");
         }
 
         r = write_proc("/proc/self/setgroups", "deny");
         if (r < 0)
-                return failure_set(failure, r, user_namespace_hint(-r), "cannot write /proc/self/setgroups");
+                return failure_set(failure, r, isolate_user_namespace_hint(-r), "cannot write /proc/self/setgroups");
 
         (void) snprintf(map, sizeof(map), "%u %u 1\n", uid, uid);
         r = write_proc("/proc/self/uid_map", map);
@@ -118,32 +123,54 @@ static int enter_user_namespace(LaunchFailure *failure) {
                 return failure_set(failure, r,
                                    uid == 0 && r == -EPERM ? "Root needs CAP_SETFCAP to map uid 0: run with it, or as "
                                                              "another user."
-                                                           : user_namespace_hint(-r),
+                                                           : isolate_user_namespace_hint(-r),
                                    "cannot map uid %u into the sandbox", uid);
 
         (void) snprintf(map, sizeof(map), "%u %u 1\n", gid, gid);
         r = write_proc("/proc/self/gid_map", map);
         if (r < 0)
-                return failure_set(failure, r, user_namespace_hint(-r), "cannot map gid %u into the sandbox", gid);
+                return failure_set(failure, r, isolate_user_namespace_hint(-r), "cannot map gid %u into the sandbox", gid);
 
         return 0;
 }
 
-/* What to add to a clock so that it reads zero now: minus what it reads, with the nanoseconds not negative. */
-static int clock_offset(clockid_t clock, struct timespec *ret) {
+static int64_t timespec_to_ns(const struct timespec *t) {
+        return (int64_t) t->tv_sec * NSEC_PER_SEC + t->tv_nsec;
+}
+
+/* What to add to a clock so that it reads value now, with the nanoseconds not negative. */
+static int clock_offset(clockid_t clock, int64_t value, struct timespec *ret) {
         struct timespec now;
+        int64_t offset;
 
         if (clock_gettime(clock, &now) < 0)
                 return -errno;
-        if (now.tv_nsec == 0)
-                *ret = (struct timespec) { .tv_sec = -now.tv_sec };
-        else
-                *ret = (struct timespec) { .tv_sec = -now.tv_sec - 1, .tv_nsec = 1000000000L - now.tv_nsec };
+        offset = value - timespec_to_ns(&now);
+        ret->tv_sec = offset / NSEC_PER_SEC;
+        ret->tv_nsec = offset % NSEC_PER_SEC;
+        if (ret->tv_nsec < 0) {
+                ret->tv_sec--;
+                ret->tv_nsec += NSEC_PER_SEC;
+        }
         return 0;
 }
 
-static int enter_time_namespace(LaunchFailure *failure) {
+/* How much time has passed since a save, by the clock on the wall, which may have been set back. */
+static int time_since(const LaunchClocks *saved, int64_t *ret) {
+        struct timespec now;
+
+        if (clock_gettime(CLOCK_REALTIME, &now) < 0)
+                return -errno;
+        *ret = timespec_to_ns(&now) > saved->realtime ? timespec_to_ns(&now) - saved->realtime : 0;
+        return saved->monotonic < 0 || saved->boottime < 0 || saved->realtime < 0 || saved->monotonic > CLOCK_MAX_NS - *ret ||
+                               saved->boottime > CLOCK_MAX_NS - *ret
+                       ? -ERANGE
+                       : 0;
+}
+
+static int enter_time_namespace(const LaunchClocks *saved, LaunchFailure *failure) {
         struct timespec monotonic, boottime;
+        int64_t passed = 0;
         char text[160];
         int r;
 
@@ -154,9 +181,11 @@ static int enter_time_namespace(LaunchFailure *failure) {
                                    "cannot make a time namespace");
         }
 
-        r = clock_offset(CLOCK_MONOTONIC, &monotonic);
+        r = saved ? time_since(saved, &passed) : 0;
         if (r >= 0)
-                r = clock_offset(CLOCK_BOOTTIME, &boottime);
+                r = clock_offset(CLOCK_MONOTONIC, saved ? saved->monotonic + passed : 0, &monotonic);
+        if (r >= 0)
+                r = clock_offset(CLOCK_BOOTTIME, saved ? saved->boottime + passed : 0, &boottime);
         if (r >= 0) {
                 (void) snprintf(text, sizeof(text), "monotonic %jd %ld\nboottime %jd %ld\n",
                                 (intmax_t) monotonic.tv_sec, monotonic.tv_nsec, (intmax_t) boottime.tv_sec,
@@ -194,19 +223,21 @@ static int make_namespaces(int flags, LaunchFailure *failure) {
         else if (error == EINVAL)
                 hint = "The kernel needs CONFIG_PID_NS, CONFIG_IPC_NS, CONFIG_UTS_NS and CONFIG_NET_NS.";
         else
-                hint = user_namespace_hint(error);
+                hint = isolate_user_namespace_hint(error);
         return failure_set(failure, error, hint, "cannot make the namespaces of the sandbox");
 }
 
-int isolate_new(const Profile *profile, LaunchFailure *failure) {
+int isolate_new(const Profile *profile, const LaunchClocks *saved, LaunchFailure *failure) {
         int r;
 
-        r = profile->users == PROFILE_USERS_RANGE ? enter_user_range(failure) : enter_user_namespace(failure);
+        r = profile->users == PROFILE_USERS_RANGE  ? enter_user_range(failure)
+            : profile->users == PROFILE_USERS_HOST ? users_host_enter(failure)
+                                                   : enter_user_namespace(failure);
         if (r < 0)
                 return r;
 
         if (profile->namespaces & CLONE_NEWTIME) {
-                r = enter_time_namespace(failure);
+                r = enter_time_namespace(saved, failure);
                 if (r < 0)
                         return r;
         }
@@ -298,7 +329,8 @@ int isolate_pid_of(int pidfd, pid_t *ret) {
         return 0;
 }
 
-/* The first line of a uid_map or gid_map of ours is about the owner: his id inside, the same as we see it, 1. */
+/* The first line of a uid_map or gid_map of ours is about the owner: his id inside, the same as we see it, 1. Or it is
+ * the only one and about everybody, and root is the owner. */
 static int read_id_map(pid_t pid, const char *file, unsigned *ret_inside, unsigned *ret_outside) {
         _cleanup_free_ char *text = NULL;
         char path[64];
@@ -312,7 +344,7 @@ static int read_id_map(pid_t pid, const char *file, unsigned *ret_inside, unsign
                 return r;
         if (sscanf(text, "%u %u %u", ret_inside, ret_outside, &count) != 3)
                 return -EUCLEAN;
-        return count == 1 ? 0 : -EUCLEAN;
+        return count == 1 || (count == UINT32_MAX && *ret_inside == 0 && *ret_outside == 0) ? 0 : -EUCLEAN;
 }
 
 static int same_namespace(pid_t pid, const char *name, bool *ret) {
@@ -332,16 +364,16 @@ static int same_namespace(pid_t pid, const char *name, bool *ret) {
         return 0;
 }
 
-int isolate_join(int init_pidfd, LaunchFailure *failure) {
+int isolate_join(const Profile *profile, int init_pidfd, LaunchFailure *failure) {
         static const struct {
                 const char *name;
                 int flag;
         } kinds[] = {
                 { "user", CLONE_NEWUSER }, { "ipc", CLONE_NEWIPC },  { "uts", CLONE_NEWUTS }, { "net", CLONE_NEWNET },
-                { "pid", CLONE_NEWPID },   { "time", CLONE_NEWTIME }, { "cgroup", CLONE_NEWCGROUP },
+                { "pid", CLONE_NEWPID },   { "time", CLONE_NEWTIME }, { "cgroup", CLONE_NEWCGROUP }, { "mnt", CLONE_NEWNS },
         };
         unsigned uid_inside, uid, gid_inside, gid;
-        int flags = 0, r;
+        int flags = 0, around, r;
         pid_t pid = 0;
 
         r = isolate_pid_of(init_pidfd, &pid);
@@ -357,14 +389,6 @@ int isolate_join(int init_pidfd, LaunchFailure *failure) {
                 return failure_set(failure, r, "It may have ended just now, or belong to someone else.",
                                    "cannot find out whose sandbox it is");
 
-        /* Root steps down to the owner before it sets foot in there, groups first: inside they cannot be
-         * dropped. As the owner of the user namespace he has all rights over it. */
-        if (geteuid() != uid) {
-                if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
-                        return failure_set(failure, errno, "Only he and root can start processes in it.",
-                                           "the sandbox belongs to uid %u", uid);
-        }
-
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
                 bool same = false;
 
@@ -376,6 +400,21 @@ int isolate_join(int init_pidfd, LaunchFailure *failure) {
                                            "cannot look at the namespaces of the sandbox");
                 if (!same)
                         flags |= kinds[i].flag;
+        }
+
+        /* What its launcher was in already, a unit's for one, has another owner. */
+        around = flags & ~profile->namespaces;
+        flags &= ~(around | CLONE_NEWNS);
+        if (around != 0 && setns(init_pidfd, around) < 0)
+                return failure_set(failure, errno, "What is around the sandbox, as around a unit, only root can join.",
+                                   "cannot join the namespaces that the sandbox is in");
+
+        /* Root steps down to the owner before it sets foot in there, groups first: inside they cannot be
+         * dropped. As the owner of the user namespace he has all rights over it. */
+        if (geteuid() != uid) {
+                if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+                        return failure_set(failure, errno, "Only he and root can start processes in it.",
+                                           "the sandbox belongs to uid %u", uid);
         }
 
         /* The number may have gone to somebody else while we looked at it. */
@@ -394,6 +433,9 @@ int isolate_join(int init_pidfd, LaunchFailure *failure) {
                 return failure_set(failure, errno, errno == EINVAL ? "Linux 5.8 or later is needed." : NULL,
                                    "cannot join the namespaces of the sandbox");
         }
+
+        if (profile->users == PROFILE_USERS_HOST)
+                return 0;
 
         /* Same uid, another primary group (newgrp): inside we have the right to change it. */
         if (getegid() != gid_inside && setresgid(gid_inside, gid_inside, gid_inside) < 0)

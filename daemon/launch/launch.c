@@ -55,8 +55,9 @@ typedef struct Launch {
         SocketMaker maker;
         int signal_fd;
         int status_fds[2];                           /* pipe: child writes */
-        int init_fd;                                 /* sentry-init, or -EBADF */
+        int init_fd;                                 /* sentry-init or sentry-stub, or -EBADF */
         int filter_fds[2];                           /* socket pair: child reads from the first */
+        Bounds bounds;                               /* PROFILE_USERS_HOST: that the program keeps */
         sigset_t old_mask;
         struct sigaction old_child_action;
         bool signals_taken;
@@ -111,7 +112,7 @@ static int check_user(const LaunchRequest *request, LaunchFailure *failure) {
         char hint[200];
 
         /* Where there are more, the kernel tells whether these are among them. */
-        if (request->profile->users == PROFILE_USERS_RANGE)
+        if (request->profile->users != PROFILE_USERS_SINGLE)
                 return 0;
         if ((request->uid < 0 || request->uid == geteuid()) && (request->gid < 0 || request->gid == getegid()))
                 return 0;
@@ -124,23 +125,42 @@ static int check_user(const LaunchRequest *request, LaunchFailure *failure) {
                            (intmax_t) request->gid);
 }
 
-/* sentry-init lies beside us, as where it was built, or where it was installed. */
-static int open_init(int *ret, LaunchFailure *failure) {
-        static const char installed[] = SENTRYD_LIBEXECDIR "/sentry-init";
+/* A program of ours that runs inside lies beside us, as where it was built, or where it was installed. */
+static int open_ours(const char *name, int *ret, LaunchFailure *failure) {
+        char installed[PATH_MAX];
         _cleanup_free_ char *path = NULL;
         char own[PATH_MAX];
         char *slash;
         ssize_t n;
 
+        (void) snprintf(installed, sizeof(installed), "%s/%s", SENTRYD_LIBEXECDIR, name);
         n = readlink("/proc/self/exe", own, sizeof(own) - 1);
         own[n > 0 ? n : 0] = '\0';
         slash = strrchr(own, '/');
-        if (slash && string_appendf(&path, "%.*s/sentry-init", (int) (slash - own), own) >= 0)
+        if (slash && string_appendf(&path, "%.*s/%s", (int) (slash - own), own, name) >= 0)
                 *ret = open(path, O_RDONLY | O_CLOEXEC);
         if (*ret < 0)
                 *ret = open(installed, O_RDONLY | O_CLOEXEC);
         if (*ret < 0)
                 return failure_set(failure, errno, "Is sentryd installed as a whole?", "cannot open %s", installed);
+        return 0;
+}
+
+/* Who joins a sandbox of all users may in it what its first process may. */
+static int read_bounds(const LaunchRequest *request, Bounds *ret, LaunchFailure *failure) {
+        pid_t pid = 0;
+        int r = 0;
+
+        if (request->profile->users != PROFILE_USERS_HOST)
+                return 0;
+        if (request->init_pidfd >= 0)
+                r = isolate_pid_of(request->init_pidfd, &pid);
+        if (r >= 0)
+                r = bounds_of(pid, ret);
+        if (r < 0)
+                return failure_set(failure, r, NULL, "cannot read the capabilities in /proc/%d/status", (int) pid);
+        if (pid != 0) /* it may run as another user by now, who has none */
+                ret->permitted = ret->bounding;
         return 0;
 }
 
@@ -166,8 +186,8 @@ static int prepare(Launch *launch) {
         launched = true;
 #endif
         launch->caller_cwd = program_caller_cwd();
-        if (request->profile->init && request->init_pidfd < 0) {
-                r = open_init(&launch->init_fd, failure);
+        if (request->init_pidfd < 0 && (request->profile->init || request->restore)) {
+                r = open_ours(request->restore ? "sentry-stub" : "sentry-init", &launch->init_fd, failure);
                 if (r < 0)
                         return r;
         }
@@ -181,12 +201,15 @@ static int prepare(Launch *launch) {
                         return r;
         }
         if (socket_maker_is_needed(request->profile) && request->init_pidfd < 0) {
-                r = socket_maker_start(&launch->maker, failure);
+                r = socket_maker_start(&launch->maker, false, failure);
                 if (r < 0)
                         return r;
         }
-        r = request->init_pidfd >= 0 ? isolate_join(request->init_pidfd, failure)
-                                     : isolate_new(request->profile, failure);
+        r = read_bounds(request, &launch->bounds, failure);
+        if (r < 0)
+                return r;
+        r = request->init_pidfd >= 0 ? isolate_join(request->profile, request->init_pidfd, failure)
+                                     : isolate_new(request->profile, request->restore, failure);
         if (r < 0)
                 return r;
 
@@ -216,9 +239,7 @@ static int attend(Launch *launch, LaunchWait *wait) {
         (void) snprintf(path, sizeof(path), "/proc/%d/status", wait->pid);
         wait->proc_status_fd = open(path, O_RDONLY | O_CLOEXEC);
 
-        r = filter_build(profile_features(launch->request->profile) |
-                                 (socket_maker_is_needed(launch->request->profile) ? 1U << SYSCALL_FEATURE_UNIX : 0),
-                         &filter, &launch->failure);
+        r = filter_build(launch_features(launch->request->profile), &filter, &launch->failure);
         if (r < 0)
                 return r;
         r = filter_send(&filter, launch->filter_fds[1]);
@@ -226,7 +247,7 @@ static int attend(Launch *launch, LaunchWait *wait) {
                 return failure_set(&launch->failure, r, NULL, "cannot send the seccomp filter");
 
         /* A program of many users may become one whom we could not signal. */
-        return isolate_capabilities(launch->request->profile->users == PROFILE_USERS_RANGE ? UINT64_C(1) << CAP_KILL : 0,
+        return isolate_capabilities(launch->request->profile->users == PROFILE_USERS_SINGLE ? 0 : UINT64_C(1) << CAP_KILL,
                                     &launch->failure);
 }
 
@@ -241,6 +262,7 @@ static _Noreturn void run_child(const Launch *launch, bool in_cgroup) {
                 .status_fd = launch->status_fds[1],
                 .init_fd = launch->init_fd,
                 .filter_fd = launch->filter_fds[0],
+                .bounds = launch->bounds,
                 .signal_mask = launch->old_mask,
                 .child_action = launch->old_child_action,
         };
@@ -263,7 +285,7 @@ int launch_run(const LaunchRequest *request) {
                 .status_fds = { -EBADF, -EBADF },
                 .filter_fds = { -EBADF, -EBADF },
         };
-        LaunchWait wait = { .name = request->name, .pidfd = -EBADF, .proc_status_fd = -EBADF };
+        LaunchWait wait = { .name = request->name, .pidfd = -EBADF, .ready_fd = -EBADF, .proc_status_fd = -EBADF };
         bool in_cgroup = false;
         int code;
 
@@ -300,6 +322,7 @@ int launch_run(const LaunchRequest *request) {
         wait.launch_fd = request->launch_fd;
         wait.cgroup = &launch.cgroup;
         wait.signal_fd = launch.signal_fd;
+        wait.ready_fd = request->restore ? request->ready_fd : -EBADF;
         wait.is_init = request->init_pidfd < 0 && (request->profile->namespaces & CLONE_NEWPID);
         code = wait_for_program(&wait, &launch.failure);
 

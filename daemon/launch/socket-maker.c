@@ -15,6 +15,7 @@
 #include "isolate.h"
 #include "landlock.h"
 #include "launch-protocol.h"
+#include "profile-features.h"
 #include "socket-maker.h"
 #include "util.h"
 
@@ -26,9 +27,14 @@
 #define READY_TIMEOUT_MSEC 20000
 
 bool socket_maker_is_needed(const Profile *profile) {
-        /* Under rules for addresses each name is judged, and the host's may be allowed. */
+        /* Under rules for addresses each name is judged, and the host's may be allowed. Who has the host's users is a service
+         * among the host's. */
         return profile->network == PROFILE_NETWORK_HOST && profile->addresses.n == 0 &&
-                !landlock_scopes_sockets(profile);
+                profile->users != PROFILE_USERS_HOST && !landlock_scopes_sockets(profile);
+}
+
+uint32_t launch_features(const Profile *profile) {
+        return profile_features(profile) | (socket_maker_is_needed(profile) ? 1U << SYSCALL_FEATURE_UNIX : 0);
 }
 
 static int answer(uint64_t id, int error, const int fds[], size_t n) {
@@ -102,7 +108,16 @@ static _Noreturn void run_maker(int fd) {
         serve();
 }
 
-int socket_maker_start(SocketMaker *ret, LaunchFailure *failure) {
+/* As a child of nobody that is left here: a program may wait for all children that it has. */
+static _Noreturn void run_apart(int fd) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+                run_maker(fd);
+        _exit(pid < 0 ? 1 : 0);
+}
+
+int socket_maker_start(SocketMaker *ret, bool apart, LaunchFailure *failure) {
         int fds[2], r;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
@@ -115,10 +130,16 @@ int socket_maker_start(SocketMaker *ret, LaunchFailure *failure) {
                 ret->pid = 0;
                 return failure_set(failure, r, NULL, "cannot prepare for UNIX sockets");
         }
+        if (ret->pid == 0 && apart)
+                run_apart(fds[0]);
         if (ret->pid == 0)
                 run_maker(fds[0]);
         safe_close(fds[0]);
         ret->fd = fds[1];
+        if (apart) {
+                (void) waitpid(ret->pid, NULL, 0); /* that it could not is heard of by socket_maker_wait() */
+                ret->pid = 0;
+        }
         return 0;
 }
 

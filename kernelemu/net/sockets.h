@@ -52,6 +52,8 @@ typedef struct Sockets {
         bool own_network;            /* immutable; not recorded: the network namespace is the sandbox's */
         uint64_t shared_network;     /* inode of the network namespace that is the host's, if UNIX sockets are made
                                       * elsewhere; not recorded */
+        bool binds_ports;            /* immutable; not recorded: the host would ask us, and not the caller, for
+                                      * CAP_NET_BIND_SERVICE, and we have it */
         LIST_HEAD(, SocketWork) works; /* owned */
         uint64_t held;
 } Sockets;

@@ -58,13 +58,13 @@ static int check_privilege(Kernel *kernel, const Call *call, const HostSocket *s
                            const HostAddress *address, const Address *parsed) {
         uint32_t pid, groups;
 
-        if (!kernel->sockets.own_network)
+        if (!kernel->sockets.own_network && !kernel->sockets.binds_ports)
                 return 0; /* it is the host's, of which we own nothing */
 
         if (what == ADDRESS_BIND && (parsed->kind == ADDRESS_INET || parsed->kind == ADDRESS_INET6) &&
             parsed->port > 0 && parsed->port < PRIVILEGED_PORTS && !caller_has(kernel, call, CAP_NET_BIND_SERVICE))
                 return -EACCES;
-        if (socket->domain == ABI_AF_NETLINK && address->size >= 12) {
+        if (kernel->sockets.own_network && socket->domain == ABI_AF_NETLINK && address->size >= 12) {
                 memcpy(&pid, address->bytes + 4, sizeof(pid));
                 memcpy(&groups, address->bytes + 8, sizeof(groups));
                 if ((what == ADDRESS_BIND ? groups != 0 && !netlink_is_public(socket->protocol) :
@@ -185,12 +185,37 @@ SYSCALL_DEFINE5(setsockopt, int32_t, fd, int32_t, level, int32_t, option, GuestA
         return verdict_continue();
 }
 
+/* Without rules nothing is to be kept from happening: the host says no by itself to a caller who may not, whatever he
+ * makes of the address or the number after our look. All there is to do is what he may and the host does not know. */
+static Verdict bind_port(Kernel *kernel, const Call *call, int32_t fd, GuestAddr from, int32_t size) {
+        const HostOps *ops = kernel->host->ops;
+        HostAddress address;
+        HostSocket socket;
+        Address *parsed;
+        bool ours = false;
+        int r;
+
+        if (size < (int32_t) ABI_SOCKADDR_IN || read_address(kernel, call, from, size, &address) < 0 ||
+            ops->socket_copy(kernel->host, call, fd, &socket) < 0)
+                return verdict_continue();
+        parsed = malloc(sizeof(Address));
+        if (parsed && address_parse(socket.domain, ADDRESS_BIND, socket.v6only, address.bytes, address.size, parsed) >= 0)
+                ours = (parsed->kind == ADDRESS_INET || parsed->kind == ADDRESS_INET6) && parsed->port > 0 &&
+                        parsed->port < PRIVILEGED_PORTS && caller_has(kernel, call, CAP_NET_BIND_SERVICE);
+        free(parsed);
+        r = ours ? ops->socket_bind(kernel->host, call, &socket, &address) : 0;
+        ops->socket_close(kernel->host, socket.fd);
+        return ours ? verdict_of(r) : verdict_continue();
+}
+
 SYSCALL_DEFINE3(bind, int32_t, fd, GuestAddr, from, int32_t, size) {
         const HostOps *ops = kernel->host->ops;
         HostAddress address;
         HostSocket socket;
         int r;
 
+        if (!(kernel->features & 1U << SYSCALL_FEATURE_SOCKETS))
+                return bind_port(kernel, call, fd, from, size);
         r = copy_socket(kernel, call, fd, &socket);
         if (r < 0)
                 return verdict_error(r);

@@ -345,7 +345,10 @@ static void test_values(void) {
 static void test_namespaces(void) {
 #define NAMESPACES(text) "{ \"linux\": { \"namespaces\": [ " text " ] } }"
         bad(NAMESPACES("{ \"type\": \"mount\" }"), 1, "linux.namespaces", "must have { \"type\": \"user\" }");
-        bad(NAMESPACES("{ \"type\": \"user\" }"), 1, "linux.namespaces", "must have { \"type\": \"mount\" }");
+        bad(NAMESPACES("{ \"type\": \"user\" }"), 1, "linux.namespaces", "no \"mount\", which root.readonly needs");
+        good("{ \"root\": { \"readonly\": false }, \"linux\": { \"namespaces\": [ { \"type\": \"user\" } ] } }");
+        bad("{ \"root\": { \"readonly\": false }, \"linux\": { \"namespaces\": [ { \"type\": \"user\" }, { \"type\": \"pid\" } ] } }", 1,
+            "linux.namespaces", "no \"mount\", which sentry.pid");
         bad(NAMESPACES("{ \"type\": \"user\" }, { \"type\": \"mount\" },\n{ \"type\": \"net\" }"), 2,
             "linux.namespaces[2].type",
             "expected \"user\", \"mount\", \"pid\", \"ipc\", \"network\", \"uts\", \"time\" or \"cgroup\"");

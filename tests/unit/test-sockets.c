@@ -3,6 +3,7 @@
 /* Socket calls on behalf, on a host that writes down what it is told: that what was judged is what is acted on, that waits
  * end well, and that every descriptor is given back. */
 
+#include <linux/capability.h>
 #include <signal.h>
 
 #include "fake-host.h"
@@ -19,6 +20,7 @@
 static FakeHost fake;
 static HostOps ops;
 static HostSocket the_socket;
+static uint64_t capabilities;    /* of the caller */
 static int n_open;               /* descriptors that were not given back */
 static unsigned n_binds, n_connects, n_sends, n_starts, n_stops;
 static uint16_t acted_port;      /* of the last act with an address */
@@ -67,6 +69,11 @@ static int copy_fd(Host *host, const Call *call, int32_t fd) {
 
 static void close_fd(Host *host, int fd) {
         n_open--;
+}
+
+static int task_info(Host *host, HostTid tid, HostPeer *ret) {
+        *ret = (HostPeer) { .tid = tid, .tgid = tid, .capabilities = capabilities };
+        return 0;
 }
 
 static int do_bind(Host *host, const Call *call, const HostSocket *socket, const HostAddress *address) {
@@ -134,6 +141,7 @@ static Kernel *sockets_kernel(int32_t type) {
         fake.host.ops = &ops;
         if (address_rules_copy(&rules, &kernel->sockets.rules) < 0)
                 abort();
+        kernel->features |= 1U << SYSCALL_FEATURE_SOCKETS;
         kernel->sockets.own_network = true;
         the_socket = (HostSocket) { .domain = ABI_AF_INET, .type = type };
         n_open = 0;
@@ -157,6 +165,35 @@ static void put_message(uint64_t size, bool named) {
 
         memcpy(fake.memory + (HEADER_AT - GUEST_BASE), &header, sizeof(header));
         memcpy(fake.memory + (IOV_AT - GUEST_BASE), &iov, sizeof(iov));
+}
+
+/* Ports below 1024 of the host's, without rules. */
+static void test_ports(void) {
+        Kernel *kernel = sockets_kernel(ABI_SOCK_STREAM);
+
+        ops.task_info = task_info;
+        kernel->features &= ~(1U << SYSCALL_FEATURE_SOCKETS);
+        kernel->sockets.own_network = false;
+        kernel->sockets.binds_ports = true;
+        put_address(ALLOWED);
+        capabilities = UINT64_C(1) << CAP_NET_BIND_SERVICE;
+        flips = true;
+        ok(is_value(fake_call(kernel, "bind", 5, ADDRESS_AT, 16), 0), "who has the capability gets a low port");
+        is_int(acted_port, ALLOWED, "and the one that was looked at");
+        capabilities = 0;
+        put_address(ALLOWED);
+        ok(fake_call(kernel, "bind", 5, ADDRESS_AT, 16).kind == VERDICT_CONTINUE, "who has it not is the host's to judge");
+        capabilities = UINT64_C(1) << CAP_NET_BIND_SERVICE;
+        put_address(8080);
+        ok(fake_call(kernel, "bind", 5, ADDRESS_AT, 16).kind == VERDICT_CONTINUE, "so is a high port");
+        ok(fake_call(kernel, "bind", 5, ADDRESS_AT, 3).kind == VERDICT_CONTINUE, "so is an address that is too short");
+        ok(fake_call(kernel, "bind", 6, ADDRESS_AT, 16).kind == VERDICT_CONTINUE, "so is what is no socket");
+        put_address(ALLOWED);
+        the_socket.domain = ABI_AF_UNIX;
+        ok(fake_call(kernel, "bind", 5, ADDRESS_AT, 16).kind == VERDICT_CONTINUE, "so is a UNIX socket");
+        is_int(n_binds, 1, "one was bound on behalf");
+        is_int(n_open, 0, "no descriptor is left");
+        kernel_free(kernel);
 }
 
 static void test_judging(void) {
@@ -289,6 +326,7 @@ static void test_control(void) {
 }
 
 int main(void) {
+        test_ports();
         test_judging();
         test_waiting();
         test_control();

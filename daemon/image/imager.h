@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What sentry-imager does: it is started by sentry-kernel, each time for one thing, and returns an exit status. */
+
+int restore_main(void);
