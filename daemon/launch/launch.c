@@ -22,7 +22,6 @@
 #include "filter.h"
 #include "isolate.h"
 #include "launch.h"
-#include "profile-features.h"
 #include "program.h"
 #include "socket-maker.h"
 #include "syscall.h"
