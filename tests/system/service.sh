@@ -154,7 +154,7 @@ check "… found by its owner" journal_has SENTRYD_OWNER=$ALICE_ID
 contains "$(journal SENTRYD_SANDBOX=journalled -o cat)" "has ended with status 0" "… as lines for people"
 check "the journal's catalog is made anew" journalctl --update-catalog
 mapfile -t ids < <(sed -n 's/^#define MESSAGE_.* "\([0-9a-f]*\)"$/\1/p' "$srcdir/daemon/manager/sandbox-log.h")
-is ${#ids[@]} 6 "there are message ids"
+is ${#ids[@]} 7 "there are message ids"
 for id in "${ids[@]}"; do
         contains "$(journalctl --list-catalog "$id" 2>&1)" "sentryd:" "the catalog has $id"
 done
