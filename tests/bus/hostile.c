@@ -156,6 +156,7 @@ static int append_values(sd_bus_message *m, const char *signature) {
         static const int32_t numbers[] = { -1, 0, 255, 256, 65, 1000000, INT32_MAX, INT32_MIN };
         static const char *const keys[] = { "overrides", "program", "container", "hold", "value", "syscalls", "", "name" };
         static char buffer[300000];
+        uint64_t wide;
         int r = 0, fd;
 
         for (const char *p = signature; *p && r >= 0; p++)
@@ -172,6 +173,11 @@ static int append_values(sd_bus_message *m, const char *signature) {
                 case 'i':
                 case 'u':
                         r = sd_bus_message_append_basic(m, *p, numbers + random() % 8);
+                        break;
+
+                case 't':
+                        wide = (uint64_t) random() << 33 ^ (uint64_t) random();
+                        r = sd_bus_message_append(m, "t", random() % 4 ? wide : UINT64_MAX);
                         break;
 
                 case 'h':

@@ -41,7 +41,7 @@ if grep -q 'define HAVE_SANITIZERS' "$SENTRYD_BUILD/config.h"; then MOST=700; el
 
 go_wild() { # WHERE
         : >"$TESTDIR/deaf"
-        ctl run --name box sleep 1000 &
+        "$SENTRYCTL" "${WHICH[@]}" run --name box sleep 1000 & # for as long as the rest takes
         started $!
         check "$1: a sandbox runs" await 20 runs
         [ -s "$TESTDIR/methods" ] || methods >"$TESTDIR/methods"
