@@ -89,8 +89,10 @@ static Verdict set_name(Kernel *kernel, const Call *call, GuestAddr address, int
 
         uts_name_set(domain ? uts->domainname : uts->nodename, value, (size_t) length);
         change_uts(kernel, uts);
-        if (uts == kernel->first_uts)
-                kernel->host->ops->event(kernel->host, &(KernelEvent) { .kind = KERNEL_EVENT_UTS_CHANGED });
+        if (uts != kernel->first_uts)
+                return verdict_value(0);
+        kernel->host->ops->names_changed(kernel->host, domain ? NULL : uts->nodename, domain ? uts->domainname : NULL);
+        kernel->host->ops->event(kernel->host, &(KernelEvent) { .kind = KERNEL_EVENT_UTS_CHANGED });
         return verdict_value(0);
 }
 
