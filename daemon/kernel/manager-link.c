@@ -13,7 +13,7 @@
 #include "sentry.h"
 #include "util.h"
 
-#define RETRY_USEC (200 * 1000U)
+#define RETRY_USEC (50 * 1000U)
 
 void manager_link_init(ManagerLink *link, Sentry *sentry, int rundir_fd) {
         *link = (ManagerLink) { .sentry = sentry, .rundir_fd = rundir_fd, .inotify_fd = -EBADF, .fd = -EBADF };
@@ -159,7 +159,9 @@ static int on_answer(sd_event_source *source, int fd, uint32_t revents, void *us
                 return 0;
         }
         stop_asking(link);
-        if (r > 0 && !link->complained) {
+        if (r == EEXIST || r == EAGAIN || r == EBUSY) /* it has not heard of the death of the last one yet */
+                retry_later(link);
+        else if (r > 0 && !link->complained) {
                 log_warning("%s: the manager does not take this sandbox: %s; serving on, until another comes",
                             link->sentry->name, strerror(r));
                 link->complained = true;
