@@ -45,6 +45,7 @@ sentryctl_SOURCES = \
 	ctl/verb-profile.c \
 	ctl/verb-ps.c \
 	ctl/verb-run.c \
+	ctl/verb-save.c \
 	ctl/verb-signal.c \
 	ctl/verb-sockets.c \
 	ctl/verb-status.c \

@@ -3,6 +3,7 @@
 noinst_LIBRARIES += libimage.a
 libimage_a_SOURCES = \
 	daemon/image/image-check.c \
+	daemon/image/image-clean.c \
 	daemon/image/image-read.c \
 	daemon/image/image-read.h \
 	daemon/image/image-visit.c \
@@ -15,3 +16,26 @@ libimage_a_SOURCES = \
 	daemon/image/inject.h \
 	daemon/image/visit.c
 libimage_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(ZSTD_CFLAGS)
+
+pkglibexec_PROGRAMS += sentry-imager
+sentry_imager_SOURCES = \
+	daemon/image/imager.c \
+	daemon/image/imager.h \
+	daemon/image/protocol.h \
+	daemon/image/save-calls.c \
+	daemon/image/save-files.c \
+	daemon/image/save-files.h \
+	daemon/image/save-main.c \
+	daemon/image/save-maps.c \
+	daemon/image/save-pages.c \
+	daemon/image/save-pipes.c \
+	daemon/image/save-seize.c \
+	daemon/image/save-sockets.c \
+	daemon/image/save-tasks.c \
+	daemon/image/save-tmpfs.c \
+	daemon/image/save.h \
+	daemon/kernel/sock-diag.c \
+	daemon/kernel/sock-diag.h
+sentry_imager_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/daemon/kernel
+sentry_imager_CFLAGS = $(AM_CFLAGS) -pthread $(JSON_CFLAGS) $(ZSTD_CFLAGS) $(CAP_CFLAGS) $(SYSTEMD_CFLAGS)
+sentry_imager_LDADD = libimage.a libcommon.a libkernelemu.a $(JSON_LIBS) $(ZSTD_LIBS) $(CAP_LIBS)

@@ -20,6 +20,7 @@
 #include "lister.h"
 #include "notify.h"
 #include "profile.h"
+#include "saver.h"
 #include "task-watch.h"
 #include "tracer.h"
 
@@ -71,6 +72,8 @@ struct Sentry {
         Tracer tracer;             /* owned by tracer.c */
         Lister lister;             /* owned by lister.c */
         SentryMounter mounter;     /* owned by host-mount.c */
+        Saver saver;               /* owned by saver.c */
+        int imager_fd;             /* owned: sentry-imager, the program; -EBADF: there is none */
         SandboxCgroup cgroup;      /* owned; launch-server.c fills it in */
         uint32_t walls;            /* what stands around the first program, bit (1 << LaunchWall), as its launcher says */
         bool launcher_lost;        /* the first launcher died without a word: its part of tidying up is ours */
