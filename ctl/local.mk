@@ -44,6 +44,7 @@ sentryctl_SOURCES = \
 	ctl/verb-namespaces.c \
 	ctl/verb-profile.c \
 	ctl/verb-ps.c \
+	ctl/verb-restore.c \
 	ctl/verb-run.c \
 	ctl/verb-save.c \
 	ctl/verb-signal.c \
@@ -55,8 +56,8 @@ sentryctl_SOURCES = \
 	ctl/verb-trace.c \
 	ctl/verb-version.c
 sentryctl_CFLAGS = $(AM_CFLAGS) -pthread $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
-sentryctl_LDADD = liblaunch.a libkernelemu.a libcommon.a libkernelemu.a \
-	$(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS) $(SMARTCOLS_LIBS)
+sentryctl_LDADD = libimage.a liblaunch.a libkernelemu.a libcommon.a libkernelemu.a \
+	$(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS) $(SMARTCOLS_LIBS) $(ZSTD_LIBS)
 
 bashcompletiondir = $(datadir)/bash-completion/completions
 zshcompletiondir = $(datadir)/zsh/site-functions

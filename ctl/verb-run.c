@@ -9,6 +9,8 @@
 #  include <sanitizer/lsan_interface.h>
 #endif
 
+#include <systemd/sd-daemon.h>
+
 #include "connect.h"
 #include "document.h"
 #include "run.h"
@@ -242,8 +244,8 @@ static int create(Ctl *ctl, const Request *request, const char *program, sd_bus_
 static int run_request(Ctl *ctl, Request *request, char **program) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         _cleanup_close_ int launch_fd = -EBADF;
+        _cleanup_free_ char *name = NULL, *merged = NULL, *profile = NULL;
         const char *path, *document;
-        _cleanup_free_ char *name = NULL, *merged = NULL;
         int fd, r;
 
         r = ctl_connect(ctl, CONNECT_START);
@@ -270,10 +272,14 @@ static int run_request(Ctl *ctl, Request *request, char **program) {
                         return r;
                 document = merged;
         }
+        if (!*request->profile && sd_booted() > 0) /* for the description of its unit */
+                (void) sd_bus_get_property_string(ctl->bus, ctl_sender(ctl), path, BUS_SANDBOX_INTERFACE, "ProfileName", NULL,
+                                                  &profile);
 
         return run_launch(ctl, document,
                           &(LaunchRequest) {
                                       .name = name ?: request->name,
+                                      .profile_name = profile ?: request->profile,
                                       .argv = program,
                                       .launch_fd = launch_fd,
                                       .init_pidfd = -1,

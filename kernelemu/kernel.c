@@ -119,6 +119,12 @@ void kernel_boot(Kernel *kernel, uint64_t uts_inode) {
         kernel_log_changed(kernel);
 }
 
+void kernel_go_on(Kernel *kernel, uint64_t uts_inode) {
+        kernel->first_uts->inode = uts_inode;
+        kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_INFO, "Sandbox %s, restored", kernel->name);
+        kernel_log_changed(kernel);
+}
+
 uint64_t kernel_now(Kernel *kernel) {
         return kernel->host->ops->now(kernel->host);
 }

@@ -103,6 +103,9 @@ static inline void kernel_freep(Kernel **kernel) { kernel_free(*kernel); }
  * its boot lines. */
 void kernel_boot(Kernel *kernel, uint64_t uts_inode);
 
+/* Instead, for a kernel that was read from records and whose processes are there again. */
+void kernel_go_on(Kernel *kernel, uint64_t uts_inode);
+
 /* Nanoseconds of the host's monotonic clock, and microseconds since the kernel was made. */
 uint64_t kernel_now(Kernel *kernel);
 uint64_t kernel_uptime_usec(Kernel *kernel);

@@ -83,7 +83,9 @@ bus_tests = \
 	tests/bus/hostile.sh \
 	tests/bus/polkit.sh
 
-system_tests = tests/system/service.sh
+system_tests = \
+	tests/system/service.sh \
+	tests/system/scopes.sh
 
 lint_tests = \
 	tests/lint/layering.sh \

@@ -18,8 +18,8 @@ __sentryctl_syscalls() {
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local common='--help --version --user --system --json= --no-legend --quiet'
-        local verbs='run exec start list status show ps top fds sockets mounts namespaces ipc cgroups timers clock kill wait pause resume signal dmesg events syscalls trace profile log-level version'
-        local takes_value='^(-n|-p|-E|-s|-c|-e|-d|--expression|--count|--interval|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--whom|--id|--value|-u|-l|--cwd|--container|--user|--umask|--limit|--fd|--hold)$'
+        local verbs='run restore exec start list status show ps top fds sockets mounts namespaces ipc cgroups timers clock kill wait pause resume signal dmesg events syscalls trace profile log-level version'
+        local takes_value='^(-n|-p|-E|-s|-c|-e|-d|--expression|--count|--interval|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--whom|--id|--value|-u|-l|--cwd|--container|--user|--umask|--limit|--fd|--hold|--stdio)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
 
@@ -97,6 +97,7 @@ _sentryctl() {
                                         words='--name= --profile= --hostname= --bind= --ro-bind= --tmpfs= --chdir= --env=
                                                 --unsetenv= --clearenv --init --pid= --network='
                                         ;;
+                                restore) words='--name= --detach --lazy --stdio=' ;;
                                 exec)
                                         words='--env= --cwd= --container= --user= --umask= --limit= --fd= --hold='
                                         ;;
@@ -118,6 +119,13 @@ _sentryctl() {
                                                 words=$(__sentryctl_sandboxes "${daemon[@]}")
                                         else
                                                 words=$(compgen -c -- "$cur" | sort -u)
+                                        fi
+                                        ;;
+                                restore)
+                                        if ((arguments == 0)); then
+                                                compopt -o filenames 2>/dev/null
+                                                mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+                                                return 0
                                         fi
                                         ;;
                                 start | status | show | ps | top | fds | sockets | mounts | namespaces | ipc | cgroups | wait | dmesg | events | trace | timers | clock)

@@ -107,6 +107,10 @@ typedef struct LaunchMessage {
         uint32_t walls;   /* LISTENER: what stands around the program, bit (1 << LaunchWall); else 0 */
 } LaunchMessage;
 
+/* Capabilities (bit per CAP_*) that the first process of a sandbox that is being restored has until everything is there:
+ * CHECKPOINT_RESTORE, for process ids and the programs of processes, SETPCAP, SETUID and SETGID. */
+#define RESTORE_CAPABILITIES (UINT64_C(1) << 40 | UINT64_C(1) << 8 | UINT64_C(1) << 7 | UINT64_C(1) << 6)
+
 #define LAUNCH_CGROUP_NUMBER_MAX 64 /* sandboxes of one name below one control group, of several sentryds */
 
 static inline void launch_cgroup_name(const char *sandbox, int number, char *buffer, size_t size) {

@@ -19,8 +19,20 @@ libimage_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(ZSTD_CFLAGS)
 
 pkglibexec_PROGRAMS += sentry-imager
 sentry_imager_SOURCES = \
-	daemon/image/imager.c \
 	daemon/image/imager.h \
+	daemon/image/main.c \
+	daemon/image/restore-attach.c \
+	daemon/image/restore-files.c \
+	daemon/image/restore-internal.h \
+	daemon/image/restore-main.c \
+	daemon/image/restore-memory.c \
+	daemon/image/restore-protocol.h \
+	daemon/image/restore-sockets.c \
+	daemon/image/restore-state.c \
+	daemon/image/restore-tmpfs.c \
+	daemon/image/restore-tree.c \
+	daemon/image/restore.c \
+	daemon/image/restore.h \
 	daemon/image/protocol.h \
 	daemon/image/save-calls.c \
 	daemon/image/save-files.c \

@@ -42,9 +42,11 @@ static const char *const allowed[] = {
         "pidfd_getfd", "rt_tgsigqueueinfo", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
         "sched_getscheduler", "sched_setscheduler", "sched_getparam", "sched_setparam", "sched_getattr", "sched_setattr",
         "sched_rr_get_interval",
-        /* sentry-imager, which inherits this filter: what its start needs, and saving */
-        "set_tid_address", "mkdirat", "renameat", "renameat2", "fsync", "tee", "rt_sigtimedwait", "nanosleep", "clock_nanosleep",
-        "get_robust_list", "open_by_handle_at", "pwrite64", "fchmod",
+        /* sentry-imager, which inherits this filter: to start, to make files in the sandbox, and to save it */
+        "set_tid_address", "pwrite64", "mkdirat", "symlinkat", "linkat", "mknodat", "fchmod", "fchmodat", "fchownat",
+        "utimensat",
+        "renameat", "renameat2", "fsync", "tee", "rt_sigtimedwait", "nanosleep", "clock_nanosleep", "get_robust_list",
+        "open_by_handle_at",
         /* what sanitizers and malloc of other libcs use */
         "sched_yield", "prctl", "arch_prctl", "getcwd", "mincore",
 };

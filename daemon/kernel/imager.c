@@ -32,11 +32,16 @@ void imager_open(Sentry *sentry) {
                 sentry->imager_fd = open(installed, O_RDONLY | O_CLOEXEC);
 }
 
-__attribute__((noreturn)) static void child_main(int program, const char *verb, const int fds[], size_t n_fds) {
+__attribute__((noreturn)) static void child_main(int program, const char *verb, pid_t follow, const int fds[], size_t n_fds) {
         char *argv[] = { (char *) "sentry-imager", (char *) verb, NULL };
         int high[FDS_MAX + 1];
         size_t i;
 
+        if (follow > 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                if (getppid() != follow)
+                        _exit(EXIT_FAILURE);
+        }
         for (i = 0; i <= n_fds; i++) {
                 high[i] = fcntl(i < n_fds ? fds[i] : program, F_DUPFD_CLOEXEC, HIGH_FD);
                 if (high[i] < 0)
@@ -52,8 +57,8 @@ __attribute__((noreturn)) static void child_main(int program, const char *verb, 
         _exit(EXIT_FAILURE);
 }
 
-int imager_spawn(Sentry *sentry, const char *verb, const int fds[], size_t n_fds, pid_t *ret_pid, int *ret_pidfd) {
-        pid_t pid;
+int imager_spawn(Sentry *sentry, const char *verb, bool follow, const int fds[], size_t n_fds, pid_t *ret_pid, int *ret_pidfd) {
+        pid_t parent = getpid(), pid;
         int r;
 
         if (sentry->imager_fd < 0)
@@ -62,7 +67,7 @@ int imager_spawn(Sentry *sentry, const char *verb, const int fds[], size_t n_fds
                 return -EINVAL;
         pid = fork();
         if (pid == 0)
-                child_main(sentry->imager_fd, verb, fds, n_fds);
+                child_main(sentry->imager_fd, verb, follow ? parent : 0, fds, n_fds);
         if (pid < 0)
                 return -errno;
         /* It cannot be reaped before the event loop comes around. */

@@ -274,6 +274,14 @@ static int accept_listener(Launch *launch, Received *received) {
                         return r;
         }
 
+        if (launch->is_first && sentry->restorer.state != RESTORER_NONE) {
+                r = restorer_begin(&sentry->restorer, &received->fds[LAUNCH_FD_LISTENER],
+                                   received->message.value & LAUNCH_LISTENER_KILLABLE);
+                if (r < 0)
+                        return r;
+                note_cgroup(launch, received->message.value & LAUNCH_LISTENER_IN_CGROUP);
+                return 0;
+        }
         r = notifier_add(&sentry->notifier, received->fds[LAUNCH_FD_LISTENER], received->message.value & LAUNCH_LISTENER_KILLABLE);
         if (r < 0)
                 return r;
@@ -290,12 +298,25 @@ static void let_go(Launch *launch) {
         r = say(launch, LAUNCH_GO, 0);
         if (r < 0)
                 log_warning("%s: cannot start the program: %s", sentry->name, strerror(-r));
-        else if (launch->is_first)
+        else if (launch->is_first && sentry->restorer.state == RESTORER_NONE)
                 sentry_started(sentry);
 }
 
 static bool must_wait(const Launch *launch) {
-        return launch->hold[0] != '\0' || launch->sentry->state == SENTRY_PAUSED;
+        return launch->hold[0] != '\0' || (launch->is_first && launch->sentry->restorer.state == RESTORER_CHECKING) || launch->sentry->state == SENTRY_PAUSED;
+}
+
+void launch_server_checked(Sentry *sentry, int r) {
+        Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link)
+                if (launch->is_first && launch->held) {
+                        launch->held = false;
+                        if (r < 0)
+                                (void) say(launch, LAUNCH_REFUSED, -r);
+                        else
+                                let_go(launch);
+                }
 }
 
 int launch_server_start(Sentry *sentry, const char *hold) {

@@ -54,6 +54,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/notify.h \
 	daemon/kernel/proc-task.c \
 	daemon/kernel/proc-task.h \
+	daemon/kernel/restorer.c \
+	daemon/kernel/restorer.h \
 	daemon/kernel/saver.c \
 	daemon/kernel/saver.h \
 	daemon/kernel/sentry.c \

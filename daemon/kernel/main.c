@@ -2,7 +2,9 @@
 
 /* sentry-kernel(8): started by sentryd, one for each sandbox. */
 
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +26,8 @@ enum {
         PROFILE_FD = 5,
 };
 
+#define IMAGE_FD 9 /* the directory of an image, with --restore */
+
 static int usage(FILE *f) {
         fputs("Usage: sentry-kernel --name NAME\n\n"
               "The emulated kernel of one sandbox. Started by sentryd(8), which passes the D-Bus connection\n"
@@ -35,12 +39,15 @@ static int usage(FILE *f) {
 int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "name", required_argument, NULL, 'n' },
+                { "restore", no_argument, NULL, 'R' },
+                { "lazy", no_argument, NULL, 'L' },
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, 'v' },
                 {},
         };
         _cleanup_(sentry_freep) Sentry *sentry = NULL;
         _cleanup_free_ char *document = NULL;
+        bool restore = false, lazy = false;
         const char *name = NULL;
         sigset_t all;
         int c, r;
@@ -49,6 +56,12 @@ int main(int argc, char *argv[]) {
                 switch (c) {
                 case 'n':
                         name = optarg;
+                        break;
+                case 'R':
+                        restore = true;
+                        break;
+                case 'L':
+                        lazy = true;
                         break;
                 case 'h':
                         return usage(stdout);
@@ -82,6 +95,15 @@ int main(int argc, char *argv[]) {
         if (r < 0) {
                 log_error("%s: cannot confine sentry-kernel: %s", name, strerror(-r));
                 return EXIT_FAILURE;
+        }
+
+        if (restore) {
+                r = restorer_start(&sentry->restorer, sentry, IMAGE_FD, lazy);
+                if (r < 0) {
+                        log_error("%s: cannot start sentry-imager: %s", name, strerror(-r));
+                        return EXIT_FAILURE;
+                }
+                safe_close(IMAGE_FD);
         }
 
         /* Threads take turns, so they do well with one heap: one each would be memory in every sandbox. */

@@ -346,7 +346,7 @@ static int start(Saver *saver, const SaveOptions *options) {
                         [IMAGER_FD_RECORDS - IMAGER_FD_CONTROL] = saver->records_fd,
                 };
 
-                r = imager_spawn(sentry, "save", fds, ELEMENTSOF(fds), &saver->pid, &saver->pidfd);
+                r = imager_spawn(sentry, "save", false, fds, ELEMENTSOF(fds), &saver->pid, &saver->pidfd);
         }
         if (r < 0)
                 return r;

@@ -162,6 +162,7 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         sentry->imager_fd = -EBADF;
         imager_open(sentry);
         sandbox_cgroup_init(&sentry->cgroup);
+        sentry->restorer = (Restorer) { .sentry = sentry, .control_fd = -EBADF, .listener = -EBADF };
         sentry->init_pidfd = -EBADF;
         r = host_seccomp_init(&sentry->host, sentry);
         if (r < 0)
@@ -220,10 +221,11 @@ Sentry *sentry_free(Sentry *sentry) {
         lister_done(&sentry->lister);
         mounter_done(&sentry->mounter);
         saver_done(&sentry->saver);
-        safe_close(sentry->imager_fd);
         freezer_done(&sentry->freezer);
         task_watch_done(&sentry->task_watch);
         host_seccomp_done(&sentry->host);
+        restorer_done(&sentry->restorer);
+        safe_close(sentry->imager_fd);
         sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
         sentry->bus = sd_bus_flush_close_unref(sentry->bus);
         sandbox_cgroup_done(&sentry->cgroup, sentry->launcher_lost);
@@ -319,7 +321,10 @@ void sentry_started(Sentry *sentry) {
         (void) clock_gettime(CLOCK_REALTIME, &ts);
         sentry->started_usec = (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
         sentry->state = SENTRY_RUNNING;
-        kernel_boot(sentry->kernel, sentry->host.uts_ns);
+        if (sentry->restorer.state != RESTORER_NONE)
+                kernel_go_on(sentry->kernel, sentry->host.uts_ns);
+        else
+                kernel_boot(sentry->kernel, sentry->host.uts_ns);
         kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", NULL);
 }
 

@@ -20,6 +20,7 @@
 #include "lister.h"
 #include "notify.h"
 #include "profile.h"
+#include "restorer.h"
 #include "saver.h"
 #include "task-watch.h"
 #include "tracer.h"
@@ -72,6 +73,7 @@ struct Sentry {
         Tracer tracer;             /* owned by tracer.c */
         Lister lister;             /* owned by lister.c */
         SentryMounter mounter;     /* owned by host-mount.c */
+        Restorer restorer;         /* owned by restorer.c */
         Saver saver;               /* owned by saver.c */
         int imager_fd;             /* owned: sentry-imager, the program; -EBADF: there is none */
         SandboxCgroup cgroup;      /* owned; launch-server.c fills it in */
@@ -148,6 +150,8 @@ int launch_server_open(Sentry *sentry, const char *container, const char *hold, 
 int launch_server_start(Sentry *sentry, const char *hold);
 /* The sandbox runs again: lets those go that came meanwhile. */
 void launch_server_resumed(Sentry *sentry);
+/* A sandbox from an image whose launcher was kept waiting: it goes on, or is refused. */
+void launch_server_checked(Sentry *sentry, int r);
 /* Host pid of the program that a container was started with: the oldest that still has its launcher. 0: none. */
 pid_t launch_server_leader(const Sentry *sentry, const char *container);
 /* Host pid of a program that was told to go and has not exec'ed in the sandbox yet, where it is out of reach. 0: none. */

@@ -10,16 +10,6 @@
 
 #define CONTROLLERS_MAX 4096U
 
-typedef struct Limit {
-        const char *key;        /* below linux.resources, for messages */
-        const char *controller;
-        const char *file;
-        char value[96];
-} Limit;
-
-/* Told of each; a negative return ends it. */
-typedef int (*LimitFunction)(const Limit *limit, void *userdata);
-
 static int one(LimitFunction function, void *userdata, const char *key, const char *controller, const char *file,
                const char *format, ...) __attribute__((format(printf, 6, 7)));
 
@@ -101,7 +91,7 @@ static int each_io(const ProfileResources *resources, LimitFunction function, vo
         return r;
 }
 
-static int each_limit(const Profile *profile, LimitFunction function, void *userdata) {
+int limits_each(const Profile *profile, LimitFunction function, void *userdata) {
         const ProfileResources *resources = &profile->resources;
         int r;
 
@@ -130,7 +120,7 @@ static int count(const Limit *limit, void *userdata) {
 bool limits_any(const Profile *profile) {
         bool any = false;
 
-        (void) each_limit(profile, count, &any);
+        (void) limits_each(profile, count, &any);
         return any;
 }
 
@@ -208,7 +198,7 @@ int limits_enable(const Profile *profile, int parent, const char **ret_missing) 
         Enabling enabling = { .parent = parent };
         int r;
 
-        r = each_limit(profile, enable_for, &enabling);
+        r = limits_each(profile, enable_for, &enabling);
         *ret_missing = enabling.missing;
         return r;
 }
@@ -235,7 +225,7 @@ static int apply_one(const Limit *limit, void *userdata) {
 int limits_apply(const Profile *profile, int group, LaunchFailure *failure) {
         Applying applying = { .group = group, .failure = failure };
 
-        return each_limit(profile, apply_one, &applying);
+        return limits_each(profile, apply_one, &applying);
 }
 
 static int try_one(const Limit *limit, void *userdata) {
@@ -249,7 +239,7 @@ static int try_one(const Limit *limit, void *userdata) {
 void limits_try(const Profile *profile, int parent, int group) {
         int fds[] = { parent, group };
 
-        (void) each_limit(profile, try_one, fds);
+        (void) limits_each(profile, try_one, fds);
 }
 
 char *limits_controllers(int group) {

@@ -8,6 +8,19 @@
 #include "failure.h"
 #include "profile.h"
 
+typedef struct Limit {
+        const char *key;        /* below linux.resources, for messages */
+        const char *controller;
+        const char *file;
+        char value[96];
+} Limit;
+
+/* Told of each; a negative return ends it. */
+typedef int (*LimitFunction)(const Limit *limit, void *userdata);
+
+/* Tells of all that the profile asks for. 0, or what ended it. */
+int limits_each(const Profile *profile, LimitFunction function, void *userdata);
+
 /* Whether the profile asks for any. */
 bool limits_any(const Profile *profile);
 

@@ -16,6 +16,7 @@
 #include "isolate.h"
 #include "launch-protocol.h"
 #include "cgroup-limits.h"
+#include "scope.h"
 #include "util.h"
 
 #define BASE_TRIES 10U
@@ -156,6 +157,7 @@ static int open_of(int init_pidfd, LaunchCgroup *cgroup) {
         name = strrchr(path, '/');
         if (!name || !startswith(name + 1, CGROUP_PREFIX))
                 return -ENOENT;
+        scope_follow(path);
         cgroup->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         return cgroup->fd < 0 ? -errno : open_files(cgroup);
 }
@@ -177,14 +179,15 @@ static void unmake(const LaunchRequest *request, LaunchCgroup *cgroup) {
 }
 
 /* Where programs run in a group it cannot pass controllers on to groups below. So what cannot be had below our own is
- * looked for beside it: a unit with a group for its own processes (DelegateSubgroup=) has it there. -EREMOTE: *ret_wrong
+ * looked for beside it: a unit with a group for its own processes (DelegateSubgroup=, our scope) has it there; at once, if
+ * beside says so. -EREMOTE: *ret_wrong
  * says what the limits want; there may be a group. */
-static int make_limited(const LaunchRequest *request, LaunchCgroup *cgroup, LaunchFailure *ret_wrong) {
+static int make_limited(const LaunchRequest *request, bool beside, LaunchCgroup *cgroup, LaunchFailure *ret_wrong) {
         _cleanup_free_ char *have = NULL, *own = NULL;
         const char *missing = NULL, *first = NULL;
         int r = -ENOENT, error = 0;
 
-        for (unsigned up = 0; up <= 1; up++) {
+        for (unsigned up = beside; up <= 1; up++) {
                 r = make(request, up, cgroup);
                 if (r >= 0)
                         r = limits_enable(request->profile, cgroup->parent_fd, &missing);
@@ -198,7 +201,7 @@ static int make_limited(const LaunchRequest *request, LaunchCgroup *cgroup, Laun
                                 unmake(request, cgroup);
                         return -EREMOTE;
                 }
-                if (up == 0) {
+                if (up == beside) {
                         error = r;
                         first = missing;
                         if (cgroup->parent_fd >= 0)
@@ -220,7 +223,7 @@ static int make_limited(const LaunchRequest *request, LaunchCgroup *cgroup, Laun
                             "linux.resources needs control groups version 2 and the right to make one below our own, as in "
                             "a unit with Delegate=yes. \"limits\": \"best-effort\" goes without.",
                             "cannot make a control group for the sandbox in %s", own ?: "any place");
-        if (request->profile->limits == PROFILE_LIMITS_BEST_EFFORT && make(request, 0, cgroup) >= 0)
+        if (request->profile->limits == PROFILE_LIMITS_BEST_EFFORT && make(request, beside, cgroup) >= 0)
                 limits_try(request->profile, cgroup->parent_fd, cgroup->fd); /* it serves to pause and to end, too */
         return -EREMOTE;
 }
@@ -233,18 +236,20 @@ static void warn(const LaunchRequest *request, const LaunchFailure *wrong) {
 int cgroup_prepare(const LaunchRequest *request, LaunchCgroup *ret, LaunchFailure *failure) {
         LaunchCgroup cgroup = no_cgroup;
         LaunchFailure wrong = {};
-        bool limited;
+        bool limited, beside = false;
         int r;
 
         *ret = no_cgroup;
         limited = limits_any(request->profile);
+        if (request->init_pidfd < 0)
+                beside = scope_enter(request, limited);
         if (request->profile->freezer == PROFILE_FREEZER_PTRACE && !limited)
                 return 0;
 
         if (request->init_pidfd >= 0)
                 r = open_of(request->init_pidfd, &cgroup);
         else if (limited)
-                r = make_limited(request, &cgroup, &wrong);
+                r = make_limited(request, beside, &cgroup, &wrong);
         else
                 r = make(request, 0, &cgroup);
         if (limited && r == -EREMOTE) {

@@ -37,6 +37,7 @@
 
 #define GO_TIMEOUT_MSEC 30000
 
+
 /* Ends with the parent: not a moment without it. */
 static int follow_parent(const LaunchChild *child, LaunchFailure *failure) {
         struct pollfd parent = { .fd = child->status_fd };
@@ -353,7 +354,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         if (request->profile->users == PROFILE_USERS_HOST)
                 r = bounds_enter(&child->bounds, request->profile->capabilities ?: UINT64_MAX, failure);
         else
-                r = isolate_capabilities(request->profile->capabilities, failure);
+                r = isolate_capabilities(request->profile->capabilities | (request->restore ? RESTORE_CAPABILITIES : 0), failure);
         if (r < 0)
                 return r;
         if (profile_features(request->profile) & 1U << SYSCALL_FEATURE_SOCKETS) {
@@ -361,7 +362,8 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                 if (r < 0)
                         return r;
         }
-        r = program_set_rlimits(request->profile, failure);
+        /* A restored process gets those that it had, no higher than these, when it has everything else. */
+        r = request->restore ? 0 : program_set_rlimits(request->profile, failure);
         if (r < 0)
                 return r;
         r = follow_parent(child, failure); /* a change of credentials may have made the kernel forget */

@@ -18,7 +18,7 @@ typedef struct LaunchChild {
         int uplink_fd;                     /* who connects the network to that outside, or -EBADF */
         int status_fd;                     /* pipe to the parent for a LaunchFailure; closes with exec. -EBADF: in place,
                                             * there is no parent */
-        int init_fd;                       /* sentry-init, when the program gets one; else -EBADF */
+        int init_fd;                       /* sentry-init, when the program gets one, or sentry-stub; else -EBADF */
         int filter_fd;                     /* socket that the filter's programs come over, or -EBADF: they are made here */
         Bounds bounds;                     /* PROFILE_USERS_HOST: the capabilities to keep */
         sigset_t signal_mask;              /* what the program shall inherit */

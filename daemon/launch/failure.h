@@ -17,7 +17,7 @@ enum {
 /* What goes over the pipe that is no failure, in place of a code. */
 enum {
         LAUNCH_NEWS_HELD = -1,    /* sentry-kernel says: later. No deadline any more */
-        LAUNCH_NEWS_STARTED = -2, /* by sentry-init, which keeps the pipe: the program runs */
+        LAUNCH_NEWS_STARTED = -2, /* by sentry-init, which keeps the pipe: the program runs. By sentry-imager: the same */
         LAUNCH_NEWS_STOPPED = -3, /* by sentry-init: the program was stopped, by the terminal as it seems */
 };
 

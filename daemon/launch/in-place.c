@@ -73,7 +73,7 @@ static int launch(const LaunchRequest *request, LaunchFailure *failure) {
         (void) sigfillset(&all);
         if (sigprocmask(SIG_SETMASK, &all, &child.signal_mask) < 0 || sigaction(SIGCHLD, &action, &child.child_action) < 0)
                 return failure_set(failure, errno, NULL, "cannot prepare the launch");
-        r = isolate_new(request->profile, failure);
+        r = isolate_new(request->profile, NULL, failure);
         if (r < 0)
                 return r;
         child_run_in_place(&child, failure);

@@ -20,12 +20,16 @@
 
 #include "id-range.h"
 #include "isolate.h"
+#include "launch.h"
 #include "users-host.h"
 #include "util.h"
 
 #ifndef CLONE_NEWTIME
 #  define CLONE_NEWTIME 0x00000080
 #endif
+#define NSEC_PER_SEC 1000000000L
+#define CLOCK_MAX_NS (INT64_C(100) * 365 * 86400 * NSEC_PER_SEC) /* of a saved clock: a hundred years */
+
 #ifndef SYS_pidfd_send_signal
 #  define SYS_pidfd_send_signal 424
 #endif
@@ -130,21 +134,43 @@ static int enter_user_namespace(LaunchFailure *failure) {
         return 0;
 }
 
-/* What to add to a clock so that it reads zero now: minus what it reads, with the nanoseconds not negative. */
-static int clock_offset(clockid_t clock, struct timespec *ret) {
+static int64_t timespec_to_ns(const struct timespec *t) {
+        return (int64_t) t->tv_sec * NSEC_PER_SEC + t->tv_nsec;
+}
+
+/* What to add to a clock so that it reads value now, with the nanoseconds not negative. */
+static int clock_offset(clockid_t clock, int64_t value, struct timespec *ret) {
         struct timespec now;
+        int64_t offset;
 
         if (clock_gettime(clock, &now) < 0)
                 return -errno;
-        if (now.tv_nsec == 0)
-                *ret = (struct timespec) { .tv_sec = -now.tv_sec };
-        else
-                *ret = (struct timespec) { .tv_sec = -now.tv_sec - 1, .tv_nsec = 1000000000L - now.tv_nsec };
+        offset = value - timespec_to_ns(&now);
+        ret->tv_sec = offset / NSEC_PER_SEC;
+        ret->tv_nsec = offset % NSEC_PER_SEC;
+        if (ret->tv_nsec < 0) {
+                ret->tv_sec--;
+                ret->tv_nsec += NSEC_PER_SEC;
+        }
         return 0;
 }
 
-static int enter_time_namespace(LaunchFailure *failure) {
+/* How much time has passed since a save, by the clock on the wall, which may have been set back. */
+static int time_since(const LaunchClocks *saved, int64_t *ret) {
+        struct timespec now;
+
+        if (clock_gettime(CLOCK_REALTIME, &now) < 0)
+                return -errno;
+        *ret = timespec_to_ns(&now) > saved->realtime ? timespec_to_ns(&now) - saved->realtime : 0;
+        return saved->monotonic < 0 || saved->boottime < 0 || saved->realtime < 0 || saved->monotonic > CLOCK_MAX_NS - *ret ||
+                               saved->boottime > CLOCK_MAX_NS - *ret
+                       ? -ERANGE
+                       : 0;
+}
+
+static int enter_time_namespace(const LaunchClocks *saved, LaunchFailure *failure) {
         struct timespec monotonic, boottime;
+        int64_t passed = 0;
         char text[160];
         int r;
 
@@ -155,9 +181,11 @@ static int enter_time_namespace(LaunchFailure *failure) {
                                    "cannot make a time namespace");
         }
 
-        r = clock_offset(CLOCK_MONOTONIC, &monotonic);
+        r = saved ? time_since(saved, &passed) : 0;
         if (r >= 0)
-                r = clock_offset(CLOCK_BOOTTIME, &boottime);
+                r = clock_offset(CLOCK_MONOTONIC, saved ? saved->monotonic + passed : 0, &monotonic);
+        if (r >= 0)
+                r = clock_offset(CLOCK_BOOTTIME, saved ? saved->boottime + passed : 0, &boottime);
         if (r >= 0) {
                 (void) snprintf(text, sizeof(text), "monotonic %jd %ld\nboottime %jd %ld\n",
                                 (intmax_t) monotonic.tv_sec, monotonic.tv_nsec, (intmax_t) boottime.tv_sec,
@@ -199,7 +227,7 @@ static int make_namespaces(int flags, LaunchFailure *failure) {
         return failure_set(failure, error, hint, "cannot make the namespaces of the sandbox");
 }
 
-int isolate_new(const Profile *profile, LaunchFailure *failure) {
+int isolate_new(const Profile *profile, const LaunchClocks *saved, LaunchFailure *failure) {
         int r;
 
         r = profile->users == PROFILE_USERS_RANGE  ? enter_user_range(failure)
@@ -209,7 +237,7 @@ int isolate_new(const Profile *profile, LaunchFailure *failure) {
                 return r;
 
         if (profile->namespaces & CLONE_NEWTIME) {
-                r = enter_time_namespace(failure);
+                r = enter_time_namespace(saved, failure);
                 if (r < 0)
                         return r;
         }

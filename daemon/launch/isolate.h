@@ -9,10 +9,12 @@
 #include "failure.h"
 #include "profile.h"
 
+typedef struct LaunchClocks LaunchClocks;
+
 /* The waiting parent enters a user namespace of its own, where its uid and gid mean what they mean outside and
  * nobody else exists; its next child is the first process of a PID namespace, and of a time namespace whose
- * clocks start at zero, if the profile has them. Needs to be dumpable. */
-int isolate_new(const Profile *profile, LaunchFailure *failure);
+ * clocks start at zero, if the profile has them; or, with saved ones, where those are now. Needs to be dumpable. */
+int isolate_new(const Profile *profile, const LaunchClocks *saved, LaunchFailure *failure);
 /* That child makes the others, except the mount namespace: a network namespace takes a while, in which the parent
  * has other things to do. Sets the names, and loopback up. */
 int isolate_new_child(const Profile *profile, LaunchFailure *failure);

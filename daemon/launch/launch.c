@@ -53,7 +53,7 @@ typedef struct Launch {
         Uplink uplink;
         int signal_fd;
         int status_fds[2];                           /* pipe: child writes */
-        int init_fd;                                 /* sentry-init, or -EBADF */
+        int init_fd;                                 /* sentry-init or sentry-stub, or -EBADF */
         int filter_fds[2];                           /* socket pair: child reads from the first */
         Bounds bounds;                               /* PROFILE_USERS_HOST: that the program keeps */
         sigset_t old_mask;
@@ -122,18 +122,19 @@ static int check_user(const LaunchRequest *request, LaunchFailure *failure) {
                            (intmax_t) request->gid);
 }
 
-/* sentry-init lies beside us, as where it was built, or where it was installed. */
-static int open_init(int *ret, LaunchFailure *failure) {
-        static const char installed[] = SENTRYD_LIBEXECDIR "/sentry-init";
+/* A program of ours that runs inside lies beside us, as where it was built, or where it was installed. */
+static int open_ours(const char *name, int *ret, LaunchFailure *failure) {
+        char installed[PATH_MAX];
         _cleanup_free_ char *path = NULL;
         char own[PATH_MAX];
         char *slash;
         ssize_t n;
 
+        (void) snprintf(installed, sizeof(installed), "%s/%s", SENTRYD_LIBEXECDIR, name);
         n = readlink("/proc/self/exe", own, sizeof(own) - 1);
         own[n > 0 ? n : 0] = '\0';
         slash = strrchr(own, '/');
-        if (slash && string_appendf(&path, "%.*s/sentry-init", (int) (slash - own), own) >= 0)
+        if (slash && string_appendf(&path, "%.*s/%s", (int) (slash - own), own, name) >= 0)
                 *ret = open(path, O_RDONLY | O_CLOEXEC);
         if (*ret < 0)
                 *ret = open(installed, O_RDONLY | O_CLOEXEC);
@@ -182,8 +183,8 @@ static int prepare(Launch *launch) {
         launched = true;
 #endif
         launch->caller_cwd = program_caller_cwd();
-        if (request->profile->init && request->init_pidfd < 0) {
-                r = open_init(&launch->init_fd, failure);
+        if (request->init_pidfd < 0 && (request->profile->init || request->restore)) {
+                r = open_ours(request->restore ? "sentry-stub" : "sentry-init", &launch->init_fd, failure);
                 if (r < 0)
                         return r;
         }
@@ -200,7 +201,7 @@ static int prepare(Launch *launch) {
         if (r < 0)
                 return r;
         r = request->init_pidfd >= 0 ? isolate_join(request->profile, request->init_pidfd, failure)
-                                     : isolate_new(request->profile, failure);
+                                     : isolate_new(request->profile, request->restore, failure);
         if (r < 0)
                 return r;
 
@@ -274,7 +275,7 @@ int launch_run(const LaunchRequest *request) {
                 .status_fds = { -EBADF, -EBADF },
                 .filter_fds = { -EBADF, -EBADF },
         };
-        LaunchWait wait = { .name = request->name, .pidfd = -EBADF, .proc_status_fd = -EBADF };
+        LaunchWait wait = { .name = request->name, .pidfd = -EBADF, .ready_fd = -EBADF, .proc_status_fd = -EBADF };
         bool in_cgroup = false;
         int code;
 
@@ -311,6 +312,7 @@ int launch_run(const LaunchRequest *request) {
         wait.launch_fd = request->launch_fd;
         wait.cgroup = &launch.cgroup;
         wait.signal_fd = launch.signal_fd;
+        wait.ready_fd = request->restore ? request->ready_fd : -EBADF;
         wait.is_init = request->init_pidfd < 0 && (request->profile->namespaces & CLONE_NEWPID);
         code = wait_for_program(&wait, &launch.failure);
 

@@ -8,9 +8,15 @@
 
 #include "profile.h"
 
+/* What the clocks of a saved sandbox read, in nanoseconds. */
+typedef struct LaunchClocks {
+        int64_t realtime, monotonic, boottime;
+} LaunchClocks;
+
 typedef struct LaunchRequest {
         const Profile *profile; /* whole and valid */
         const char *name;       /* of the sandbox, for messages */
+        const char *profile_name; /* for people, or NULL */
         char *const *argv;      /* the program; argv[0] is looked up in PATH inside the sandbox */
         char *const *envp;      /* the environment to start from; the profile's is applied on top */
         int launch_fd;          /* the launch socket; stays the caller's */
@@ -19,6 +25,9 @@ typedef struct LaunchRequest {
         const char *cwd;        /* directory to start in, or NULL: the profile's, else the caller's if it exists
                                  * inside, else / */
         int umask;              /* -1: the caller's */
+        const LaunchClocks *restore; /* not NULL: no program, but what sentry-imager makes a saved sandbox of. Its clocks
+                                 * go on from these, by the time that has passed since */
+        int ready_fd;           /* with restore: a byte is written to it when the sandbox runs; -1: not */
         bool in_place;          /* the caller becomes the program, see launch_in_place() */
         int64_t uid, gid;       /* that the program is expected to have; -1: any. There is one of each, and no
                                  * other can be had */

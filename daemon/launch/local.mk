@@ -35,13 +35,15 @@ liblaunch_a_SOURCES = \
 	daemon/launch/program-exec.h \
 	daemon/launch/program.c \
 	daemon/launch/program.h \
+	daemon/launch/scope.c \
+	daemon/launch/scope.h \
 	daemon/launch/uplink.c \
 	daemon/launch/uplink.h \
 	daemon/launch/users-host.c \
 	daemon/launch/users-host.h \
 	daemon/launch/wait.c \
 	daemon/launch/wait.h
-liblaunch_a_CFLAGS = $(AM_CFLAGS) -pthread $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
+liblaunch_a_CFLAGS = $(AM_CFLAGS) -pthread $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 
 # Runs in sandboxes, where there may be no library at all; and without sanitizers, which would need /proc and more.
 pkglibexec_PROGRAMS += sentry-init
@@ -55,3 +57,9 @@ sentry_init_SOURCES = \
 	daemon/launch/program-exec.h
 sentry_init_CFLAGS = -std=gnu17 $(WARN_CFLAGS) $(JSON_CFLAGS) $(STATIC_CFLAGS) -ffunction-sections
 sentry_init_LDFLAGS = $(STATIC_LDFLAGS) -Wl,--gc-sections
+
+# What a restored sandbox is made of: no libc at all.
+pkglibexec_PROGRAMS += sentry-stub
+sentry_stub_SOURCES = daemon/launch/stub/sentry-stub.c
+sentry_stub_CFLAGS = -std=gnu17 $(WARN_CFLAGS) -O2 -ffreestanding -fno-stack-protector -fno-pie -fcf-protection=none
+sentry_stub_LDFLAGS = -static -nostdlib -no-pie -Wl,-z,noexecstack -Wl,--build-id=none

@@ -124,13 +124,13 @@ static int make_environment(const LaunchRequest *request, char ***ret) {
 }
 
 /* argv of sentry-init: itself, the descriptor, the program. The array and what is at [1] are never freed: exec is next. */
-static char **make_init_argv(char *const *argv, int status_fd) {
+static char **make_init_argv(const char *name, char *const *argv, int status_fd) {
         size_t argc = strv_length(argv);
         char **ret = calloc(argc + 3, sizeof(char *));
 
         if (!ret || asprintf(&ret[1], "%d", status_fd) < 0)
                 return NULL;
-        ret[0] = (char *) "sentry-init";
+        ret[0] = (char *) name;
         memcpy(ret + 2, argv, argc * sizeof(char *));
         return ret;
 }
@@ -145,7 +145,7 @@ int program_prepare(const LaunchRequest *request, int init_fd, int status_fd, Pr
         if (init_fd < 0)
                 return program_find(request->argv, envp, request->program_fd, ret, failure);
 
-        argv = make_init_argv(request->argv, status_fd);
+        argv = make_init_argv(request->restore ? "sentry-stub" : "sentry-init", request->argv, status_fd);
         if (!argv || fcntl(status_fd, F_SETFD, 0) < 0)
                 return failure_set(failure, argv ? errno : ENOMEM, NULL, "cannot prepare the program");
         return program_find(argv, envp, init_fd, ret, failure);

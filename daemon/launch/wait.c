@@ -241,6 +241,8 @@ static void on_start_status(Waiter *waiter) {
         if (failure.code > 0 && waiter->failure->code == 0)
                 *waiter->failure = failure;
 
+        if (failure.code == LAUNCH_NEWS_STARTED && waiter->wait->ready_fd >= 0)
+                (void) !write(waiter->wait->ready_fd, "", 1);
         if (failure.code != LAUNCH_NEWS_HELD)
                 waiter->starting = false;
         if (!waiter->killed)

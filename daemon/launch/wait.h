@@ -17,6 +17,7 @@ typedef struct LaunchWait {
         int launch_fd;
         LaunchCgroup *cgroup; /* of the sandbox; removed when the program has ended, if it was made here */
         int signal_fd;        /* all signals, which are blocked */
+        int ready_fd;         /* a byte is written to it when a restored sandbox runs; or negative */
         int proc_status_fd;   /* /proc/PID/status of the child; -EBADF: dispositions are not known */
         bool is_init;         /* of a PID namespace: the kernel drops signals that it does not handle */
 } LaunchWait;

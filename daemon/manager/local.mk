@@ -24,6 +24,7 @@ sentryd_SOURCES = \
 	daemon/manager/properties.c \
 	daemon/manager/runtime.c \
 	daemon/manager/runtime.h \
+	daemon/manager/restore-method.c \
 	daemon/manager/sandbox-dbus.c \
 	daemon/manager/sandbox-log.c \
 	daemon/manager/sandbox-log.h \

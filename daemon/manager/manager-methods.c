@@ -111,7 +111,7 @@ static int load_profile(Manager *manager, const char *name, const char *override
 }
 
 /* Checks or makes up the name. */
-static int choose_name(Manager *manager, const char *wanted, const char *program, char **ret, sd_bus_error *error) {
+int manager_choose_name(Manager *manager, const char *wanted, const char *program, char **ret, sd_bus_error *error) {
         Sandbox *s;
 
         if (!*wanted)
@@ -145,6 +145,22 @@ static int check_may_create(Manager *manager, uid_t uid, sd_bus_error *error) {
                                  manager_mode_to_string(manager->mode), manager->uid, uid);
 }
 
+int manager_may_create(Connection *c, sd_bus_message *m, uid_t *ret_uid, sd_bus_error *error) {
+        int r;
+
+        r = connection_query_uid(c, m, ret_uid);
+        if (r < 0)
+                return r;
+        r = check_may_create(c->manager, *ret_uid, error);
+        if (r < 0)
+                return r;
+        if (sd_bus_can_send(c->bus, SD_BUS_TYPE_UNIX_FD) <= 0)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_NOT_SUPPORTED,
+                                         "%s returns a file descriptor, which this connection can't take: "
+                                         "negotiate the passing of file descriptors when connecting.", sd_bus_message_get_member(m));
+        return 0;
+}
+
 int manager_method_create_sandbox(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_free_ char *name = NULL, *profile = NULL;
         _cleanup_close_ int launch_fd = -EBADF;
@@ -169,19 +185,11 @@ int manager_method_create_sandbox(sd_bus_message *m, void *userdata, sd_bus_erro
                                          "The overrides are %zu bytes, and no more than %u are allowed.",
                                          strlen(options.overrides), PROFILE_TEXT_MAX);
 
-        r = connection_query_uid(c, m, &uid);
-        if (r < 0)
-                return r;
-        r = check_may_create(manager, uid, error);
+        r = manager_may_create(c, m, &uid, error);
         if (r < 0)
                 return r;
 
-        if (sd_bus_can_send(c->bus, SD_BUS_TYPE_UNIX_FD) <= 0)
-                return sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
-                                        "CreateSandbox returns a file descriptor, which this connection can't take: "
-                                        "negotiate the passing of file descriptors when connecting.");
-
-        r = choose_name(manager, wanted, options.program, &name, error);
+        r = manager_choose_name(manager, wanted, options.program, &name, error);
         if (r < 0)
                 return r;
         r = manager_check_limits(manager, uid, error);
@@ -192,7 +200,7 @@ int manager_method_create_sandbox(sd_bus_message *m, void *userdata, sd_bus_erro
                 return r;
 
         bus_text(profile);
-        r = sandbox_new(manager, name, uid, profile_name, profile, &s, &launch_fd, error);
+        r = sandbox_new(manager, name, uid, profile_name, profile, NULL, &s, &launch_fd, error);
         if (r < 0)
                 return r;
 

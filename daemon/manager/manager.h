@@ -112,6 +112,13 @@ void manager_check_subscribed(Manager *m);
 void manager_check_idle(Manager *m);
 
 /* Methods of org.sentryd1.Manager (manager-methods.c) */
+/* Whether the sender of a call may have sandboxes made by us and can take the launch socket. 0 with its uid, or an error
+ * that says what to do. */
+int manager_may_create(Connection *c, sd_bus_message *m, uid_t *ret_uid, sd_bus_error *error);
+/* Checks or makes up the name of a new sandbox. */
+int manager_choose_name(Manager *manager, const char *wanted, const char *program, char **ret, sd_bus_error *error);
+
+int manager_method_restore(sd_bus_message *m, void *userdata, sd_bus_error *error); /* restore-method.c */
 int manager_method_create_sandbox(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_list_sandboxes(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_get_sandbox(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -56,8 +56,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
                             "killing it.", s->name, (int) s->pid);
                 sandbox_kill_kernel(s);
         } else if (streq(s->state, "starting")) {
-                log_warning("Nobody has launched a program in sandbox %s (uid %u) for %u s: removing it.", s->name,
-                            s->owner, (unsigned) (SANDBOX_START_DEADLINE_USEC / 1000000));
+                log_warning("Sandbox %s (uid %u) was not started in time: removing it.", s->name, s->owner);
                 sandbox_kill_kernel(s);
         }
 
@@ -295,7 +294,7 @@ static int make_journal(void) {
 }
 
 /* Starts sentry-kernel with these descriptors. */
-static int sandbox_spawn(Sandbox *s, const SpawnFd *fds, size_t n, bool recover) {
+static int sandbox_spawn(Sandbox *s, const SpawnFd *fds, size_t n, bool recover, const SandboxImage *image) {
         Manager *manager = s->manager;
         int r;
 
@@ -303,6 +302,8 @@ static int sandbox_spawn(Sandbox *s, const SpawnFd *fds, size_t n, bool recover)
                                  .path = manager->kernel_path,
                                  .name = s->name,
                                  .recover = recover,
+                                 .restore = image,
+                                 .lazy = image && image->lazy,
                                  .env = manager->kernel_env,
                                  .fds = fds,
                                  .n_fds = n,
@@ -322,7 +323,7 @@ static int sandbox_spawn(Sandbox *s, const SpawnFd *fds, size_t n, bool recover)
 }
 
 /* Makes all that joins us, sentry-kernel and launcher, and starts sentry-kernel. */
-static int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd) {
+static int sandbox_start_kernel(Sandbox *s, const SandboxImage *image, int *ret_launch_fd) {
         Manager *manager = s->manager;
         _cleanup_close_ int launch_ours = -EBADF, launch_kernel = -EBADF, bus_ours = -EBADF, bus_kernel = -EBADF,
                             profile_fd = -EBADF, index_fd = -EBADF, journal_fd = -EBADF;
@@ -355,7 +356,7 @@ static int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd) {
         if (r < 0)
                 return r;
 
-        r = sandbox_set_deadline(s, SANDBOX_START_DEADLINE_USEC);
+        r = sandbox_set_deadline(s, image ? SANDBOX_RESTORE_DEADLINE_USEC : SANDBOX_START_DEADLINE_USEC);
         if (r < 0)
                 return r;
 
@@ -377,7 +378,8 @@ static int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd) {
                                       { index_fd, RENDEZVOUS_FD_INDEX },
                                       { manager->runtime.fd, RENDEZVOUS_FD_RUNDIR },
                                       { journal_fd, RENDEZVOUS_FD_JOURNAL },
-                          }, 6, false);
+                                      { image ? image->directory_fd : -EBADF, SPAWN_FD_IMAGE },
+                          }, image ? 7 : 6, false, image);
         if (r < 0) {
                 index_remove(&manager->runtime, s->name);
                 return r;
@@ -388,7 +390,7 @@ static int sandbox_start_kernel(Sandbox *s, int *ret_launch_fd) {
 }
 
 int sandbox_new(Manager *manager, const char *name, uid_t owner, const char *profile_name, const char *profile,
-                Sandbox **ret, int *ret_launch_fd, sd_bus_error *error) {
+                const SandboxImage *image, Sandbox **ret, int *ret_launch_fd, sd_bus_error *error) {
         struct timespec now;
         Sandbox *s;
         int r;
@@ -416,7 +418,7 @@ int sandbox_new(Manager *manager, const char *name, uid_t owner, const char *pro
         }
         manager_link_sandbox(manager, s);
 
-        r = sandbox_start_kernel(s, ret_launch_fd);
+        r = sandbox_start_kernel(s, image, ret_launch_fd);
         if (r < 0)
                 goto fail;
 

@@ -21,6 +21,7 @@ typedef struct Sandbox Sandbox;
 #define SANDBOX_NAME_MAX 64U
 #define SANDBOX_STATUS_LOST 125 /* the status when sentry-kernel dies without telling one */
 #define SANDBOX_START_DEADLINE_USEC (60U * UINT64_C(1000000))  /* for the launcher to come */
+#define SANDBOX_RESTORE_DEADLINE_USEC (900U * UINT64_C(1000000)) /* the same, and for all of its memory */
 #define SANDBOX_DEPART_DEADLINE_USEC (10U * UINT64_C(1000000)) /* for sentry-kernel to exit after Exited */
 
 typedef TAILQ_HEAD(SandboxQueue, Sandbox) SandboxQueue;
@@ -65,12 +66,18 @@ struct Sandbox {
         LIST_ENTRY(Sandbox) bucket;  /* owned by manager.c: in manager->buckets, while it lives */
 };
 
+/* What a sandbox is restored from. */
+typedef struct SandboxImage {
+        int directory_fd; /* stays the caller's */
+        bool lazy;
+} SandboxImage;
+
 extern const sd_bus_vtable sandbox_vtable[];
 
 /* Makes a sandbox and starts its sentry-kernel. Returns the launcher's end of the launch socket. name must be valid
- * and free, profile a resolved document. Nobody has been told of it yet: sandbox_announce(). */
+ * and free, profile a resolved document; image: what it is restored from, or NULL. Nobody has been told of it yet: sandbox_announce(). */
 int sandbox_new(Manager *manager, const char *name, uid_t owner, const char *profile_name, const char *profile,
-                Sandbox **ret, int *ret_launch_fd, sd_bus_error *error);
+                const SandboxImage *image, Sandbox **ret, int *ret_launch_fd, sd_bus_error *error);
 void sandbox_announce(Sandbox *s);
 
 /* NULL-safe. Calls that wait are dropped without an answer; sentry-kernel, if it runs, goes on by itself. */

@@ -174,7 +174,8 @@ static _Noreturn void child_fail(const char *what, const SpawnRequest *request, 
 static _Noreturn void child_run(const SpawnRequest *request, const Identity *identity, int *high) {
         char *argv[] = {
                 (char *) "sentry-kernel", (char *) "--name", (char *) request->name,
-                request->recover ? (char *) "--recover" : NULL, NULL,
+                request->recover ? (char *) "--recover" : request->restore ? (char *) "--restore" : NULL,
+                request->lazy ? (char *) "--lazy" : NULL, NULL,
         };
         struct sigaction default_action = { .sa_handler = SIG_DFL };
         sigset_t none;

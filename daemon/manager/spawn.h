@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #define SPAWN_FD_MAX 65535
+#define SPAWN_FD_IMAGE 9 /* directory of an image */
 
 /* A descriptor for sentry-kernel, and the number that it has there: 3 to SPAWN_FD_MAX. */
 typedef struct SpawnFd {
@@ -20,6 +21,7 @@ typedef struct SpawnRequest {
         const char *path;         /* of the program */
         const char *name;         /* of the sandbox */
         bool recover;             /* it goes on where another one has died */
+        bool restore, lazy;       /* it takes up the image that is SPAWN_FD_IMAGE */
         char *const *env;
         const SpawnFd *fds;       /* n_fds of them */
         size_t n_fds;

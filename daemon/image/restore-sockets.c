@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Sockets and pseudo terminals: what has another end, which is made with it. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <termios.h>
+
+#include "restore-internal.h"
+#include "util.h"
+
+#define PTY_TRIES 4096
+#define TERMIOS_SIZE 36U /* struct termios of the kernel: TCGETS */
+
+#define INIT (&restore->processes[0])
+
+static uint32_t index_of(const Restore *restore, const ImageFile *file) {
+        return (uint32_t) (file - restore->image->files);
+}
+
+static bool same_blob(Restore *restore, const ImageBlob *a, const ImageBlob *b) {
+        _cleanup_free_ char *x = NULL, *y = NULL;
+
+        return a->size > 0 && a->size == b->size && restore_blob(restore, a, &x) >= 0 && restore_blob(restore, b, &y) >= 0 &&
+               memcmp(x, y, a->size) == 0;
+}
+
+/* An address, in the scratch memory of the first process. */
+static int put_address(Restore *restore, const ImageBlob *blob, uint64_t *ret) {
+        _cleanup_free_ char *address = NULL;
+        int r;
+
+        if (blob->size > sizeof(struct sockaddr_storage))
+                return restore_fail(restore, -EBADMSG, "the address of a socket has %lu bytes", (unsigned long) blob->size);
+        r = restore_blob(restore, blob, &address);
+        return r < 0 ? r : restore_put(restore, INIT, 1024, address, blob->size, ret);
+}
+
+static int64_t make_socket(Restore *restore, const ImageSocket *socket) {
+        return restore_call(restore, INIT, "make a socket", SYS_socket, (uint64_t) socket->family, (uint64_t) socket->type | SOCK_CLOEXEC,
+                            (uint64_t) socket->protocol);
+}
+
+static int bind_socket(Restore *restore, const ImageFile *file, int64_t number) {
+        const ImageSocket *socket = file->socket;
+        uint64_t at, at_path;
+        int r;
+
+        if (socket->address.size <= sizeof(sa_family_t))
+                return 0;
+        /* What it was bound to is in its way; if it is a socket still. */
+        if (socket->family == AF_UNIX && socket->place.path) {
+                struct stat st = {};
+
+                r = restore_put(restore, INIT, 0, socket->place.path, strlen(socket->place.path) + 1, &at_path);
+                if (r >= 0)
+                        r = restore_put(restore, INIT, 8192, &st, sizeof(st), &at);
+                if (r < 0)
+                        return r;
+                if (inject_call(&INIT->inject, SYS_lstat, at_path, at) >= 0 && inject_read(INIT->inject.tid, at, &st, sizeof(st)) >= 0 &&
+                    S_ISSOCK(st.st_mode))
+                        (void) inject_call(&INIT->inject, SYS_unlink, at_path);
+        }
+        r = put_address(restore, &socket->address, &at);
+        if (r < 0)
+                return r;
+        r = (int) inject_call(&INIT->inject, SYS_bind, (uint64_t) number, at, socket->address.size);
+        if (r < 0)
+                return restore_fail(restore, r, "cannot bind a socket (%s)", file->was ?: socket->place.path ?: "?");
+        /* Its file has the mode that it had. */
+        if (socket->family == AF_UNIX && socket->place.path && socket->place.mode != 0) {
+                r = restore_put(restore, INIT, 0, socket->place.path, strlen(socket->place.path) + 1, &at_path);
+                if (r < 0)
+                        return r;
+                (void) inject_call(&INIT->inject, SYS_chmod, at_path, socket->place.mode & 07777);
+        }
+        return 0;
+}
+
+static int set_options(Restore *restore, const ImageFile *file, int number) {
+        const ImageSocket *socket = file->socket;
+        _cleanup_close_ int fd = -EBADF;
+
+        if (socket->n_options == 0)
+                return 0;
+        fd = restore_borrow_fd(restore, number);
+        if (fd < 0)
+                return restore_fail(restore, fd, "cannot set the options of a socket");
+        for (size_t i = 0; i + 2 < socket->n_options; i += 3) {
+                int value = (int) socket->options[i + 2];
+
+                if (setsockopt(fd, (int) socket->options[i], (int) socket->options[i + 1], &value, sizeof(value)) < 0)
+                        return restore_fail(restore, -errno, "cannot set option %d of level %d of a socket", (int) socket->options[i + 1],
+                                            (int) socket->options[i]);
+        }
+        return 0;
+}
+
+/* What a socket has to read still, sent by its other end, of which number is the first process's. */
+static int fill_queue(Restore *restore, const ImageSocket *socket, int other) {
+        _cleanup_close_ int fd = -EBADF;
+        _cleanup_free_ char *data = NULL;
+        uint64_t done = 0;
+        int r;
+
+        if (socket->queue.size == 0 && socket->n_sizes == 0)
+                return 0;
+        fd = restore_borrow_fd(restore, other);
+        if (fd < 0)
+                return restore_fail(restore, fd, "cannot fill a socket");
+        r = restore_blob(restore, &socket->queue, &data);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < socket->n_sizes; i++) {
+                uint64_t size = socket->sizes[i];
+
+                if (size > socket->queue.size - done)
+                        return restore_fail(restore, -EBADMSG, "the messages of a socket are larger than its data");
+                if (send(fd, data + done, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+                        return restore_fail(restore, -errno, "cannot fill a socket with message %zu of %zu", i + 1, socket->n_sizes);
+                done += size;
+        }
+        while (done < socket->queue.size) {
+                ssize_t n = send(fd, data + done, socket->queue.size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+                if (n < 0)
+                        return restore_fail(restore, -errno, "cannot fill a socket with %lu bytes", (unsigned long) socket->queue.size);
+                done += (uint64_t) n;
+        }
+        return 0;
+}
+
+static int shut(Restore *restore, const ImageSocket *socket, int number) {
+        int how = socket->shut_read && socket->shut_write ? SHUT_RDWR : socket->shut_read ? SHUT_RD : SHUT_WR;
+
+        if (!socket->shut_read && !socket->shut_write)
+                return 0;
+        return restore_call(restore, INIT, "shut a socket down", SYS_shutdown, (uint64_t) number, (uint64_t) how) < 0 ? -EIO : 0;
+}
+
+static int make_pair(Restore *restore, const ImageSocket *socket, int ret[2]) {
+        int numbers[2];
+        uint64_t at;
+        int r;
+
+        r = restore_put(restore, INIT, 0, (int[2]) {}, sizeof(numbers), &at);
+        if (r < 0)
+                return r;
+        if (restore_call(restore, INIT, "make a pair of sockets", SYS_socketpair, AF_UNIX, (uint64_t) socket->type | SOCK_CLOEXEC, 0, at) < 0)
+                return -EIO;
+        r = inject_read(INIT->inject.tid, at, numbers, sizeof(numbers));
+        if (r < 0)
+                return restore_fail(restore, r, "cannot read the numbers of a pair of sockets");
+        for (unsigned i = 0; i < 2; i++) {
+                ret[i] = restore_take_number(restore, numbers[i]);
+                if (ret[i] < 0)
+                        return ret[i];
+        }
+        return 0;
+}
+
+/* The socket that a connection was accepted from: the same address, and listening. */
+static const ImageFile *listener_of(Restore *restore, const ImageSocket *socket) {
+        for (size_t i = 0; i < restore->image->n_files; i++) {
+                const ImageFile *file = &restore->image->files[i];
+
+                if (file->kind == IMAGE_FILE_UNIX && file->socket && file->socket != socket && file->socket->listening &&
+                    file->socket->type == socket->type && same_blob(restore, &file->socket->address, &socket->address))
+                        return file;
+        }
+        return NULL;
+}
+
+/* A file that is needed before its turn. */
+static int make_now(Restore *restore, const ImageFile *file) {
+        uint32_t index = index_of(restore, file);
+        int64_t number;
+        int r;
+
+        if (restore->files[index] >= 0)
+                return 0;
+        number = restore_socket(restore, file);
+        r = number < 0 ? (int) number : restore_take_number(restore, number);
+        if (r < 0)
+                return r;
+        restore->files[index] = r;
+        return 0;
+}
+
+/* A connection as it came about: by connect(2) and accept(2), so that both ends have their addresses. */
+static int connect_pair(Restore *restore, const ImageFile *client, const ImageFile *listener, int ret[2]) {
+        int64_t number;
+        uint64_t at;
+        int r;
+
+        r = make_now(restore, listener);
+        if (r < 0)
+                return r;
+        number = make_socket(restore, client->socket);
+        r = number < 0 ? (int) number : bind_socket(restore, client, number);
+        if (r < 0)
+                return r;
+        ret[0] = restore_take_number(restore, number);
+        if (ret[0] < 0)
+                return ret[0];
+        r = put_address(restore, &listener->socket->address, &at);
+        if (r < 0)
+                return r;
+        if (restore_call(restore, INIT, "connect a socket", SYS_connect, (uint64_t) ret[0], at, listener->socket->address.size) < 0)
+                return -EIO;
+        number = restore_call(restore, INIT, "accept a connection", SYS_accept4, (uint64_t) restore->files[index_of(restore, listener)], 0, 0,
+                              SOCK_CLOEXEC);
+        if (number < 0)
+                return (int) number;
+        ret[1] = restore_take_number(restore, number);
+        return ret[1] < 0 ? ret[1] : 0;
+}
+
+/* Both ends of a connection, or the one that is left of it. */
+static int64_t connected(Restore *restore, const ImageFile *file) {
+        const ImageFile *peer = file->socket->peer == IMAGE_NONE ? NULL : &restore->image->files[file->socket->peer], *listener;
+        int ends[2], r;
+
+        if (peer && (!peer->socket || restore->files[file->socket->peer] >= 0))
+                return restore_fail(restore, -EBADMSG, "a socket has two peers");
+
+        if (peer && (listener = listener_of(restore, peer->socket)))
+                r = connect_pair(restore, file, listener, ends);
+        else if (peer && (listener = listener_of(restore, file->socket))) {
+                int other[2];
+
+                r = connect_pair(restore, peer, listener, other);
+                if (r >= 0)
+                        ends[0] = other[1], ends[1] = other[0];
+        } else {
+                r = make_pair(restore, file->socket, ends);
+                if (r >= 0 && !listener_of(restore, file->socket))
+                        r = bind_socket(restore, file, ends[0]);
+                if (r >= 0 && peer)
+                        r = bind_socket(restore, peer, ends[1]);
+        }
+        if (r >= 0)
+                r = set_options(restore, file, ends[0]);
+        if (r >= 0 && peer)
+                r = set_options(restore, peer, ends[1]);
+        if (r >= 0)
+                r = fill_queue(restore, file->socket, ends[1]);
+        if (r >= 0 && peer)
+                r = fill_queue(restore, peer->socket, ends[0]);
+        if (r >= 0)
+                r = shut(restore, file->socket, ends[0]);
+        if (r >= 0 && peer)
+                r = shut(restore, peer->socket, ends[1]);
+        if (r < 0)
+                return r;
+        if (peer)
+                restore->files[file->socket->peer] = ends[1];
+        else if (restore_call(restore, INIT, "close the other end", SYS_close, (uint64_t) ends[1]) < 0)
+                return -EIO;
+        /* The caller moves it once more. */
+        return ends[0];
+}
+
+static int64_t alone(Restore *restore, const ImageFile *file) {
+        const ImageSocket *socket = file->socket;
+        int64_t number;
+        uint64_t at;
+        int r;
+
+        if (socket->queue.size > 0 || socket->n_sizes > 0)
+                return restore_fail(restore, -EOPNOTSUPP, "a socket (%s) has messages of somebody unknown to read", file->was ?: "?");
+        number = make_socket(restore, socket);
+        if (number < 0)
+                return number;
+        r = set_options(restore, file, (int) number);
+        if (r >= 0)
+                r = bind_socket(restore, file, number);
+        if (r < 0)
+                return r;
+        if (socket->listening &&
+            restore_call(restore, INIT, "listen", SYS_listen, (uint64_t) number, socket->backlog) < 0)
+                return -EIO;
+        if (socket->family != AF_UNIX && socket->peer_address.size > 0) {
+                r = put_address(restore, &socket->peer_address, &at);
+                if (r < 0)
+                        return r;
+                if (restore_call(restore, INIT, "connect a socket", SYS_connect, (uint64_t) number, at, socket->peer_address.size) < 0)
+                        return -EIO;
+        }
+        r = shut(restore, socket, (int) number);
+        return r < 0 ? r : number;
+}
+
+int64_t restore_socket(Restore *restore, const ImageFile *file) {
+        const ImageSocket *socket = file->socket;
+        bool is_connected = socket->state == 1 /* TCP_ESTABLISHED, which UNIX sockets use too */ && !socket->listening;
+
+        if (socket->family == AF_UNIX && (socket->peer != IMAGE_NONE || (is_connected && socket->type != SOCK_DGRAM)))
+                return connected(restore, file);
+        if (socket->family != AF_UNIX && socket->type == SOCK_STREAM && is_connected)
+                return restore_fail(restore, -EOPNOTSUPP, "a TCP connection (%s) cannot be restored", file->was ?: "?");
+        return alone(restore, file);
+}
+
+/* ---- pseudo terminals ------------------------------------------------------------------------------------------- */
+
+/* A master of that number: they are given out from the lowest free one on. */
+static int64_t open_master(Restore *restore, const ImageFile *file) {
+        ImagePlace place = { .path = (char *) "/dev/ptmx" };
+        int64_t number = -1, first = -1;
+
+        /* In a sandbox it may be a link. */
+        for (int tries = 0; tries < PTY_TRIES; tries++) {
+                _cleanup_close_ int fd = -EBADF;
+                int index, unlock = 0;
+
+                number = restore_open(restore, INIT, &place, O_RDWR);
+                if (number == -ELOOP && tries == 0) {
+                        free(restore->message);
+                        restore->message = NULL;
+                        place.path = (char *) "/dev/pts/ptmx";
+                        number = restore_open(restore, INIT, &place, O_RDWR);
+                }
+                if (number < 0)
+                        return number;
+                if (first < 0)
+                        first = number;
+                fd = restore_borrow_fd(restore, (int) number);
+                if (fd < 0 || ioctl(fd, TIOCGPTN, &index) < 0 || ioctl(fd, TIOCSPTLCK, &unlock) < 0)
+                        return restore_fail(restore, fd < 0 ? fd : -errno, "cannot make a pseudo terminal");
+                if ((uint64_t) index == file->peer_id)
+                        break;
+                if ((uint64_t) index > file->peer_id || tries == PTY_TRIES - 1)
+                        return restore_fail(restore, -EBUSY, "there is no pseudo terminal with the number %lu", (unsigned long) file->peer_id);
+        }
+        /* Those before it were in the way only. */
+        for (int64_t i = first; i < number; i++)
+                (void) inject_call(&INIT->inject, SYS_close, (uint64_t) i);
+        return number;
+}
+
+static int master_of(Restore *restore, const ImageFile *file) {
+        for (size_t i = 0; i < restore->image->n_files; i++) {
+                const ImageFile *other = &restore->image->files[i];
+
+                if (other->kind != IMAGE_FILE_PTY || other->value == 0 || other->peer_id != file->peer_id)
+                        continue;
+                if (restore->files[i] < 0) {
+                        int64_t number = open_master(restore, other);
+                        int r = number < 0 ? (int) number : restore_take_number(restore, number);
+
+                        if (r < 0)
+                                return r;
+                        restore->files[i] = r;
+                }
+                return restore->files[i];
+        }
+        return restore_fail(restore, -EOPNOTSUPP, "pseudo terminal %lu has nobody at its other side any more", (unsigned long) file->peer_id);
+}
+
+static int set_terminal(Restore *restore, const ImageFile *file, int64_t number) {
+        _cleanup_close_ int fd = restore_borrow_fd(restore, (int) number);
+        _cleanup_free_ char *termios = NULL, *size = NULL;
+        int r;
+
+        if (fd < 0)
+                return restore_fail(restore, fd, "cannot set up a pseudo terminal");
+        if (file->termios.size >= TERMIOS_SIZE) {
+                r = restore_blob(restore, &file->termios, &termios);
+                if (r < 0)
+                        return r;
+                if (ioctl(fd, TCSETS, termios) < 0)
+                        return restore_fail(restore, -errno, "cannot set up a pseudo terminal");
+        }
+        if (file->winsize.size >= sizeof(struct winsize)) {
+                r = restore_blob(restore, &file->winsize, &size);
+                if (r < 0)
+                        return r;
+                if (ioctl(fd, TIOCSWINSZ, size) < 0)
+                        return restore_fail(restore, -errno, "cannot set the size of a pseudo terminal");
+        }
+        return 0;
+}
+
+int64_t restore_pty(Restore *restore, const ImageFile *file) {
+        char path[32];
+        ImagePlace place = { .path = path };
+        int64_t number;
+        int r;
+
+        if (file->value != 0)
+                number = open_master(restore, file);
+        else {
+                r = master_of(restore, file);
+                if (r < 0)
+                        return r;
+                (void) snprintf(path, sizeof(path), "/dev/pts/%lu", (unsigned long) file->peer_id);
+                number = restore_open(restore, INIT, &place, file->flags);
+        }
+        if (number < 0)
+                return number;
+        r = set_terminal(restore, file, number);
+        return r < 0 ? r : number;
+}
+
+int restore_terminals(Restore *restore) {
+        for (size_t i = 0; i < restore->image->n_processes; i++) {
+                RestoreProcess *process = &restore->processes[i];
+                const ImageFile *file;
+                uint64_t at;
+                int r;
+
+                if (process->image->terminal == IMAGE_NONE || process->image->session != process->image->pid ||
+                    process->image->state == IMAGE_TASK_ZOMBIE)
+                        continue;
+                file = &restore->image->files[process->image->terminal];
+                if (file->kind != IMAGE_FILE_PTY)
+                        continue;
+                if (restore_call(restore, process, "take its terminal", SYS_ioctl, (uint64_t) restore->files[process->image->terminal],
+                                 TIOCSCTTY, 0) < 0)
+                        return -EIO;
+                if (file->pty_group <= 0)
+                        continue;
+                r = restore_put(restore, process, 0, &file->pty_group, sizeof(file->pty_group), &at);
+                if (r < 0)
+                        return r;
+                /* A group that is gone leaves the terminal to the session. */
+                (void) inject_call(&process->inject, SYS_ioctl, (uint64_t) restore->files[process->image->terminal], TIOCSPGRP, at);
+        }
+        return 0;
+}
