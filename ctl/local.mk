@@ -46,6 +46,7 @@ sentryctl_SOURCES = \
 	ctl/verb-ps.c \
 	ctl/verb-restore.c \
 	ctl/verb-run.c \
+	ctl/verb-save.c \
 	ctl/verb-signal.c \
 	ctl/verb-sockets.c \
 	ctl/verb-status.c \

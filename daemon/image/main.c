@@ -17,6 +17,8 @@ int main(int argc, char *argv[]) {
         (void) sigaddset(&alarm_only, SIGALRM);
         (void) sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);
 
+        if (argc == 2 && streq(argv[1], "save"))
+                return save_main();
         if (argc == 2 && streq(argv[1], "restore"))
                 return restore_main();
         if (argc == 2 && streq(argv[1], "--version")) {
@@ -24,7 +26,7 @@ int main(int argc, char *argv[]) {
                 return EXIT_SUCCESS;
         }
         if (argc == 2 && streq(argv[1], "--help")) {
-                puts("Usage: sentry-imager restore\n\n"
+                puts("Usage: sentry-imager save|restore\n\n"
                      "Started by sentry-kernel(8), which passes what it needs; of no use by itself.");
                 return EXIT_SUCCESS;
         }

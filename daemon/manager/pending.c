@@ -78,6 +78,10 @@ static bool pending_is_kill(const Pending *p) {
         return sd_bus_message_is_method_call(p->call, BUS_SANDBOX_INTERFACE, "Kill") > 0;
 }
 
+static uint64_t pending_deadline(const Pending *p) {
+        return sd_bus_message_is_method_call(p->call, BUS_SANDBOX_INTERFACE, "Save") > 0 ? PENDING_SAVE_USEC : PENDING_FORWARD_USEC;
+}
+
 /* sentry-kernel has not answered in time. */
 static void pending_time_out(Pending *p) {
         Sandbox *s = p->sandbox;
@@ -92,7 +96,7 @@ static void pending_time_out(Pending *p) {
         pending_answered(p, sd_bus_reply_method_errorf(
                                     p->call, BUS_ERROR_TIMEOUT,
                                     "sentry-kernel of sandbox \"%s\" did not answer %s() for %u s; %s", s->name,
-                                    sd_bus_message_get_member(p->call), (unsigned) (PENDING_FORWARD_USEC / 1000000),
+                                    sd_bus_message_get_member(p->call), (unsigned) (pending_deadline(p) / 1000000),
                                     kill ? "it was killed, and the sandbox's processes end with it."
                                          : "try again, or end the sandbox with Kill()."));
 }
@@ -128,7 +132,7 @@ static int pending_send(Pending *p) {
         if (r < 0)
                 return r;
 
-        return sd_bus_call_async(kernel, &p->slot, m, on_reply, p, PENDING_FORWARD_USEC);
+        return sd_bus_call_async(kernel, &p->slot, m, on_reply, p, pending_deadline(p));
 }
 
 int pending_forward(Sandbox *s, Connection *c, sd_bus_message *call, sd_bus_error *error) {
