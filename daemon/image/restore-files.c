@@ -350,7 +350,7 @@ static int64_t open_outside(Restore *restore, const ImageFile *file) {
 
         number = (int) file->outside == restore->status_number
                          ? -EBADF
-                         : inject_call(&init->inject, SYS_fcntl, file->outside, F_DUPFD_CLOEXEC, (uint64_t) restore->base);
+                         : inject_call(&init->inject, SYS_fcntl, file->outside, F_DUPFD_CLOEXEC, 0);
         if (number == -EBADF && file->outside <= 2)
                 return restore_fail(restore, -EBADF, "descriptor %u (%s) is not open: restore wants standard input, output and error",
                                     file->outside, file->was ?: "?");
