@@ -301,51 +301,51 @@ static int thread_registers(Restore *restore, RestoreProcess *process) {
 static int prepare(Restore *restore) {
         int r;
 
-        (fprintf(stderr, "STEP %s\n", "check(restore)"), r = check(restore));
+        r = check(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_find_hole(restore, RESTORE_SCRATCH_SIZE + SPECIALS_ROOM)"), r = restore_find_hole(restore, RESTORE_SCRATCH_SIZE + SPECIALS_ROOM));
+                r = restore_find_hole(restore, RESTORE_SCRATCH_SIZE + SPECIALS_ROOM);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_attach(restore)"), r = restore_attach(restore));
+                r = restore_attach(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_park(restore)"), r = restore_park(restore));
+                r = restore_park(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "give_page_files(restore)"), r = give_page_files(restore));
+                r = give_page_files(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_tmpfs(restore)"), r = restore_tmpfs(restore));
+                r = restore_tmpfs(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_objects(restore)"), r = restore_objects(restore));
+                r = restore_objects(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_mapped_files(restore)"), r = restore_mapped_files(restore));
+                r = restore_mapped_files(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_files(restore)"), r = restore_files(restore));
+                r = restore_files(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_tree(restore)"), r = restore_tree(restore));
+                r = restore_tree(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_zombies(restore)"), r = restore_zombies(restore));
+                r = restore_zombies(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_terminals(restore)"), r = restore_terminals(restore));
+                r = restore_terminals(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_late_files(restore)"), r = restore_late_files(restore));
+                r = restore_late_files(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_epolls(restore)"), r = restore_epolls(restore));
+                r = restore_epolls(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "for_each_process(restore, stop_if_stopped)"), r = for_each_process(restore, stop_if_stopped));
+                r = for_each_process(restore, stop_if_stopped);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "for_each_process(restore, restore_memory)"), r = for_each_process(restore, restore_memory));
+                r = for_each_process(restore, restore_memory);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "restore_seals(restore)"), r = restore_seals(restore));
+                r = restore_seals(restore);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "for_each_process(restore, restore_fd_table)"), r = for_each_process(restore, restore_fd_table));
+                r = for_each_process(restore, restore_fd_table);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "for_each_process(restore, restore_threads)"), r = for_each_process(restore, restore_threads));
+                r = for_each_process(restore, restore_threads);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "for_each_process(restore, restore_process_state)"), r = for_each_process(restore, restore_process_state));
+                r = for_each_process(restore, restore_process_state);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "for_each_process(restore, thread_states)"), r = for_each_process(restore, thread_states));
+                r = for_each_process(restore, thread_states);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "for_each_process(restore, clean)"), r = for_each_process(restore, clean));
+                r = for_each_process(restore, clean);
         if (r >= 0)
-                (fprintf(stderr, "STEP %s\n", "for_each_process(restore, thread_registers)"), r = for_each_process(restore, thread_registers));
+                r = for_each_process(restore, thread_registers);
         return r;
 }
 

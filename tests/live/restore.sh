@@ -50,7 +50,7 @@ everything() {
                 run=$RUN
                 check "$WHO: save number $i" sctl save all "$D/image$i"
                 reaped "$run"
-                is "$RC" 137 "$WHO: … ends it"
+                is "$RC" 0 "$WHO: … ends it"
                 restore all "$D/out$i" "$D/image$i"
                 ask all "$D/out$i" $((i + 1)) "$WHO: … and restored it is as it was"
         done
@@ -123,8 +123,10 @@ deaths() { # of each of those who restore, in the middle
                         sctl restore --name dying "$D/image6" </dev/null >"$D/out-dying" 2>&1 &
                         RUN=$!
                         started "$RUN"
-                        await 10 found "$victim"
+                        # It may be over before it is seen: then it is the whole sandbox that dies.
+                        await 20 eval 'found $victim || running dying'
                         for pid in $(find_ours "$victim"); do kill -KILL "$pid" 2>/dev/null; done
+                        [ "$victim" != sentry-imager ] || ! await 1 running dying || sctl kill dying
                         reaped "$RUN"
                 done
                 check "$WHO: $victim dies in the middle of a restore: nothing is left" await 20 nothing_runs
