@@ -36,6 +36,7 @@ sentryctl_SOURCES = \
 	ctl/verb-control.c \
 	ctl/verb-exec.c \
 	ctl/verb-fds.c \
+	ctl/verb-image.c \
 	ctl/verb-ipc.c \
 	ctl/verb-list.c \
 	ctl/verb-log-level.c \

@@ -4,6 +4,8 @@ noinst_LIBRARIES += libimage.a
 libimage_a_SOURCES = \
 	daemon/image/image-check.c \
 	daemon/image/image-clean.c \
+	daemon/image/image-host.c \
+	daemon/image/image-host.h \
 	daemon/image/image-read.c \
 	daemon/image/image-read.h \
 	daemon/image/image-visit.c \

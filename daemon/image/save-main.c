@@ -19,6 +19,7 @@
 
 #include <json-c/json.h>
 
+#include "image-host.h"
 #include "imager.h"
 #include "log.h"
 #include "protocol.h"
@@ -169,74 +170,21 @@ static int read_request(Save *save) {
 
 /* ---- host and clocks ---- */
 
-static char *cpuinfo_value(const char *text, const char *key) {
-        const char *p = strstr(text, key);
-
-        p = p ? strchr(p, ':') : NULL;
-        if (!p)
-                return strdup("");
-        p += 1 + strspn(p + 1, " ");
-        return strndup(p, strcspn(p, "\n"));
-}
-
-static uint64_t read_xcr0(void) {
-#if defined(__x86_64__)
-        uint32_t low, high;
-
-        __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-        return (uint64_t) high << 32 | low;
-#else
-        return 0;
-#endif
-}
-
 static int save_host(Save *save) {
-        _cleanup_free_ char *cpuinfo = NULL;
         Image *image = save->image;
         cpu_set_t cpus;
-        struct utsname uts;
         int r;
 
-        if (uname(&uts) < 0)
-                return -errno;
-        r = read_full_file("/proc/cpuinfo", 16U << 20, &cpuinfo, NULL);
+        r = image_host_read(&image->cpu, &image->host);
         if (r < 0)
                 return r;
-        image->cpu.vendor = cpuinfo_value(cpuinfo, "\nvendor_id");
-        image->cpu.flags = cpuinfo_value(cpuinfo, "\nflags");
-        image->cpu.xfeatures = read_xcr0();
-        image->host.machine = strdup(uts.machine);
-        image->host.release = strdup(uts.release);
-        image->host.sentryd = strdup(PACKAGE_VERSION);
-        image->host.page_size = (uint32_t) sysconf(_SC_PAGESIZE);
         image->n_cpus = sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ? 1 : (uint32_t) CPU_COUNT(&cpus);
         image->name = strdup(save->sandbox);
         image->profile = strdup(save->document);
         image->container = strdup(save->container);
         image->walls = save->walls;
         image->started_usec = save->started_usec;
-        return image->cpu.vendor && image->cpu.flags && image->host.machine && image->host.release && image->host.sentryd &&
-                image->name && image->profile && image->container ? 0 : -ENOMEM;
-}
-
-/* The vDSO as a program sees it, after our guard is gone from it. */
-static int save_vdso(Save *save) {
-        SaveProcess *process = save->processes;
-        _cleanup_free_ void *text = malloc(process->vdso_size);
-        int r;
-
-        if (!text)
-                return -ENOMEM;
-        r = inject_read(process->pid, process->vdso, text, process->vdso_size);
-        if (r < 0)
-                return r;
-        save->image->host.vdso_size = process->vdso_size;
-        save->image->host.vdso_hash = image_hash(text, process->vdso_size);
-        for (size_t i = 0; i < save->image->processes[0].n_maps; i++)
-                if (save->image->processes[0].maps[i].kind == IMAGE_MAP_VVAR)
-                        save->image->host.vvar_size += save->image->processes[0].maps[i].end - save->image->processes[0].maps[i].start;
-        save->image->cpu.xstate_size = (uint32_t) save->image->processes[0].threads[0].xstate.size;
-        return 0;
+        return image->name && image->profile && image->container ? 0 : -ENOMEM;
 }
 
 static int64_t read_clock(clockid_t clock) {
@@ -332,7 +280,7 @@ static int run(Save *save) {
         if (r >= 0 && save->n_processes > 0)
                 r = save_files(save);
         if (r >= 0 && save->n_reasons == 0)
-                r = save_vdso(save);
+                save->image->cpu.xstate_size = (uint32_t) save->image->processes[0].threads[0].xstate.size;
         save->times.read = save_now();
         if (r >= 0 && save->n_reasons == 0)
                 r = save_pages(save);

@@ -224,6 +224,7 @@ static int note_stop(Save *save, pid_t tid, int status) {
         if (event == PTRACE_EVENT_STOP && (signo == SIGTRAP || is_job_stop(signo))) {
                 thread->stopped = true;
                 thread->zombie = false;
+                thread->job_stop = is_job_stop(signo) ? signo : 0;
                 return 0;
         }
         /* On its way to a signal, or in the middle of a fork: that comes to its end first, before the next instruction of

@@ -617,6 +617,10 @@ static int save_process(Save *save, size_t index) {
                 return 0;
         }
         free(TAKE_PTR(image->comm));
+        if (save->threads[process->first].job_stop != 0) {
+                image->state = IMAGE_TASK_STOPPED;
+                image->stop_signal = (uint32_t) save->threads[process->first].job_stop;
+        }
         check_namespaces(save, index);
 
         for (size_t i = 0; i < process->n_threads; i++) {

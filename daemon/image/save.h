@@ -21,6 +21,7 @@ typedef struct SaveThread {
         int32_t id;         /* the sandbox's */
         bool stopped;
         bool zombie;        /* not traced */
+        int job_stop;       /* the signal by which job control has stopped its process; 0 */
         bool disturbed;     /* its registers are not its own: it has a guard */
         InjectState state;  /* what it goes on with, once it was read */
         bool has_state;
