@@ -2,12 +2,16 @@
 
 /* Which daemon to talk to, and talking to it. */
 
+#include <sys/random.h>
+#include <time.h>
+
 #include "agent.h"
 #include "connect.h"
 #include "embedded.h"
 #include "util.h"
 
 #define EMBEDDED_TRIES 3U
+#define BACK_USEC UINT64_C(10000000) /* how long a daemon that went away may take to come back */
 #define INTERACTIVE_USEC (330U * UINT64_C(1000000)) /* more than sentryd gives polkit for asking a person */
 #define DRIVER_NAME "org.freedesktop.DBus"
 #define DRIVER_PATH "/org/freedesktop/DBus"
@@ -188,19 +192,143 @@ static int send_interactively(Ctl *ctl, sd_bus_message *call, uint64_t timeout_u
         return sd_bus_call(ctl->bus, again, timeout_usec == UINT64_MAX ? timeout_usec : INTERACTIVE_USEC, error, ret);
 }
 
-int ctl_send(Ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_error *ret_error, sd_bus_message **ret) {
+static uint64_t now_usec(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+/* Whether a call failed because the daemon went away: another one may answer it. */
+static bool is_orphaned(const Ctl *ctl, int r, const sd_bus_error *error) {
+        if (ctl->peer)
+                return is_lost(r);
+        return sd_bus_error_has_names(error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_SERVICE_UNKNOWN,
+                                      SD_BUS_ERROR_NAME_HAS_NO_OWNER);
+}
+
+/* Waits on a bus for somebody to own our name: 1, or 0 at the deadline. */
+static int await_owner(sd_bus *bus, uint64_t deadline) {
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        uint64_t now;
+        int r;
+
+        /* Messages are of no interest, but that there are some. */
+        r = sd_bus_match_signal(bus, &slot, DRIVER_NAME, DRIVER_PATH, DRIVER_NAME, "NameOwnerChanged", NULL, NULL);
+        while (r >= 0) {
+                r = name_has_owner(bus);
+                if (r != 0)
+                        return r;
+                now = now_usec();
+                if (now >= deadline)
+                        return 0;
+                r = sd_bus_wait(bus, deadline - now);
+                while (r >= 0 && (r = sd_bus_process(bus, NULL)) > 0)
+                        ;
+        }
+        return r;
+}
+
+/* Finds the daemon again that has gone away: 0, or CTL_FAILED when there is none. */
+static int reconnect(Ctl *ctl, uint64_t deadline) {
+        int r;
+
+        if (!ctl->peer && await_owner(ctl->bus, deadline) > 0)
+                return 0;
+        ctl_disconnect(ctl);
+        r = connect_embedded(ctl, ctl->autostart ? CONNECT_START : CONNECT_RUNNING);
+        return r > 0 ? 0 : CTL_FAILED;
+}
+
+/* The same call once more, on the connection that there is now. */
+static int make_again(Ctl *ctl, sd_bus_message **call) {
+        _cleanup_bus_message_ sd_bus_message *again = NULL;
+        int r;
+
+        r = ctl_new_call(ctl, sd_bus_message_get_path(*call), sd_bus_message_get_interface(*call),
+                         sd_bus_message_get_member(*call), &again);
+        if (r < 0)
+                return r;
+        r = bus_message_copy_body(again, *call);
+        if (r == -EPERM) { /* it was not even sent, and only what is sealed can be read */
+                r = sd_bus_message_seal(*call, UINT32_MAX, 0);
+                if (r >= 0)
+                        r = bus_message_copy_body(again, *call);
+        }
+        if (r < 0)
+                return r;
+        sd_bus_message_unref(*call);
+        *call = TAKE_PTR(again);
+        return 0;
+}
+
+/* A number by which sentryd knows the call, when it must not be made twice; or 0. */
+static uint64_t token_for(sd_bus_message *call) {
+        static const char *const members[] = { "Pause", "Resume", "Kill", "Signal", "Start" };
+        uint64_t token;
+
+        for (size_t i = 0; i < ELEMENTSOF(members); i++)
+                if (sd_bus_message_is_method_call(call, BUS_SANDBOX_INTERFACE, members[i]) > 0)
+                        return getrandom(&token, sizeof(token), 0) == (ssize_t) sizeof(token) ? token : 0;
+        return 0;
+}
+
+static int send_token(Ctl *ctl, uint64_t token) {
+        _cleanup_bus_message_ sd_bus_message *m = NULL;
+        int r;
+
+        r = ctl_new_call(ctl, BUS_MANAGER_PATH, BUS_MANAGER_INTERFACE, "Token", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "t", token);
+        if (r >= 0)
+                r = sd_bus_message_set_expect_reply(m, 0);
+        return r < 0 ? r : sd_bus_send(ctl->bus, m, NULL);
+}
+
+/* Makes a call, and makes it again when the daemon goes away before it answers. */
+static int send_until_answered(Ctl *ctl, sd_bus_message **call, uint64_t timeout_usec, sd_bus_error *error,
+                               sd_bus_message **ret) {
+        uint64_t token = token_for(*call), deadline = 0;
+        int r;
+
+        for (;;) {
+                r = token != 0 ? send_token(ctl, token) : 0;
+                if (r >= 0)
+                        r = sd_bus_call(ctl->bus, *call, timeout_usec, error, ret);
+                if (r >= 0 || !is_orphaned(ctl, r, error))
+                        break;
+                ctl->n_lost++;
+                if (deadline == 0)
+                        deadline = now_usec() + BACK_USEC;
+                else if (now_usec() >= deadline)
+                        break;
+                if (reconnect(ctl, deadline) < 0 || make_again(ctl, call) < 0)
+                        break;
+                sd_bus_error_free(error);
+        }
+        /* It ended the first time. */
+        if (r < 0 && deadline != 0 && sd_bus_message_is_method_call(*call, BUS_SANDBOX_INTERFACE, "Kill") > 0 &&
+            sd_bus_error_has_names(error, BUS_ERROR_NO_SUCH_SANDBOX, BUS_ERROR_NOT_RUNNING)) {
+                sd_bus_error_free(error);
+                return 0;
+        }
+        return r;
+}
+
+int ctl_send(Ctl *ctl, sd_bus_message *message, uint64_t timeout_usec, sd_bus_error *ret_error, sd_bus_message **ret) {
+        _cleanup_bus_message_ sd_bus_message *call = sd_bus_message_ref(message);
         _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        r = sd_bus_call(ctl->bus, call, timeout_usec, ret_error ?: &error, ret);
-        if (r < 0 && !ctl->peer && agent_can_ask() &&
+        r = send_until_answered(ctl, &call, timeout_usec, ret_error ?: &error, ret);
+        if (r < 0 && ctl->bus && !ctl->peer && agent_can_ask() &&
             sd_bus_error_has_name(ret_error ?: &error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
                 r = send_interactively(ctl, call, timeout_usec, ret_error ?: &error, ret);
         if (r >= 0)
                 return 0;
         if (ret_error)
                 return CTL_FAILED;
-        if (is_lost(r) && !sd_bus_error_is_set(&error))
+        if (is_lost(r) || !ctl->bus)
                 return ctl_error("the connection to %s was lost", ctl_daemon_name(ctl));
         return ctl_error("%s", bus_error_message(&error, r));
 }

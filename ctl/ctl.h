@@ -44,6 +44,7 @@ typedef struct Ctl {
         sd_bus *bus;      /* NULL: not connected */
         bool peer;        /* bus leads to an embedded daemon, without a bus daemon between */
         bool autostart;   /* calls may start the daemon */
+        unsigned n_lost;  /* how often the daemon went away in the middle of a call */
         pid_t agent;      /* what asks for passwords; 0: not started */
 } Ctl;
 

@@ -230,6 +230,24 @@ static int start_daemon(const char *directory, const struct sockaddr_un *address
         return spawn_daemon(directory, listen_fd, lock_fd);
 }
 
+/* Whether sandboxes are there without a daemon: who has them come to the next one. */
+static bool has_sandboxes(int directory_fd) {
+        _cleanup_(closedirp) DIR *directory = NULL;
+        struct dirent *entry;
+        int fd;
+
+        fd = openat(directory_fd, "sandboxes", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        directory = fd >= 0 ? fdopendir(fd) : NULL;
+        if (!directory) {
+                safe_close(fd);
+                return false;
+        }
+        while ((entry = readdir(directory)))
+                if (entry->d_name[0] != '.')
+                        return true;
+        return false;
+}
+
 int embedded_connect(bool start) {
         _cleanup_free_ char *directory = NULL, *lock = NULL;
         _cleanup_close_ int directory_fd = -EBADF;
@@ -254,6 +272,8 @@ int embedded_connect(bool start) {
                 struct stat st;
 
                 fd = try_connect(&address, length);
+                if (fd == -ENOENT && !start)
+                        start = has_sandboxes(directory_fd);
                 if (fd >= 0 || (fd != -ENOENT && fd != -EAGAIN) || (fd == -ENOENT && !start))
                         return fd;
 

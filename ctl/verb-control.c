@@ -25,6 +25,8 @@ static int wait_for(Ctl *ctl, const char *path, bool gone, int32_t *ret_status) 
         if (r < 0 && gone && sd_bus_error_has_names(&error, BUS_ERROR_NO_SUCH_SANDBOX, BUS_ERROR_NOT_RUNNING,
                                                     SD_BUS_ERROR_UNKNOWN_OBJECT))
                 return 0;
+        if (r < 0 && !ctl->bus)
+                return ctl_error("the sandbox has ended without a sentryd to tell its status");
         if (r < 0)
                 return ctl_error("%s", bus_error_message(&error, ECONNRESET));
         r = sd_bus_message_read(reply, "i", ret_status);

@@ -16,6 +16,9 @@
 #include "run.h"
 #include "sandboxes.h"
 
+#define NAME_TRIES 100U
+#define NAME_TRY_USEC 20000U
+
 extern char **environ;
 
 enum {
@@ -216,7 +219,7 @@ int run_launch(Ctl *ctl, const char *document, LaunchRequest *launch_request) {
         return launch_request->in_place ? launch_in_place(launch_request) : launch_run(launch_request);
 }
 
-static int create(Ctl *ctl, const Request *request, const char *program, sd_bus_message **ret) {
+static int create_once(Ctl *ctl, const Request *request, const char *program, sd_bus_error *error, sd_bus_message **ret) {
         _cleanup_bus_message_ sd_bus_message *call = NULL;
         _cleanup_free_ char *copy = strdup(program);
         int r;
@@ -238,7 +241,29 @@ static int create(Ctl *ctl, const Request *request, const char *program, sd_bus_
                 r = sd_bus_message_close_container(call);
         if (r < 0)
                 return ctl_error("cannot ask for a sandbox: %s (are all names and paths UTF-8?)", strerror(-r));
-        return ctl_send(ctl, call, 0, NULL, ret);
+        r = ctl_send(ctl, call, 0, error, ret);
+        if (r < 0 && !sd_bus_error_is_set(error))
+                return ctl_error("the connection to %s was lost", ctl_daemon_name(ctl));
+        return r;
+}
+
+static int create(Ctl *ctl, const Request *request, const char *program, sd_bus_message **ret) {
+        int r;
+
+        for (unsigned i = 0;; i++) {
+                _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+                unsigned lost = ctl->n_lost;
+
+                r = create_once(ctl, request, program, &error, ret);
+                if (r >= 0 || !sd_bus_error_is_set(&error))
+                        return r;
+                /* The daemon that went away had made it already. It ends when nobody launches in it, which is now. */
+                if (ctl->n_lost != lost)
+                        i = 0;
+                if (!sd_bus_error_has_name(&error, BUS_ERROR_NAME_IN_USE) || ctl->n_lost == 0 || i >= NAME_TRIES)
+                        return ctl_error("%s", bus_error_message(&error, EIO));
+                (void) usleep(NAME_TRY_USEC);
+        }
 }
 
 static int run_request(Ctl *ctl, Request *request, char **program) {

@@ -35,7 +35,8 @@ sys_tests = \
 	tests/sys/timer-overrun \
 	tests/sys/timerfd \
 	tests/sys/tty \
-	tests/sys/uname
+	tests/sys/uname \
+	tests/sys/unix
 
 # The longest first, for a machine with several processors.
 live_tests = \
@@ -60,6 +61,7 @@ live_tests = \
 	tests/live/limits.sh \
 	tests/live/users.sh \
 	tests/live/walls.sh \
+	tests/live/abstract.sh \
 	tests/live/services.sh \
 	tests/live/comparison.sh \
 	tests/live/network.sh \

@@ -18,6 +18,8 @@
 #define BUS_SANDBOX_INTERFACE "org.sentryd1.Sandbox"
 #define BUS_KERNEL_PATH "/org/sentryd1/kernel" /* between sentryd and a sentry-kernel only */
 
+#define BUS_KERNEL_INTERFACE "org.sentryd1.Kernel" /* of that object: what is between the two alone */
+
 #define BUS_LOG_PATH "/org/freedesktop/LogControl1"
 #define BUS_LOG_INTERFACE "org.freedesktop.LogControl1"
 

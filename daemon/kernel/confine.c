@@ -28,10 +28,10 @@ static const char *const allowed[] = {
         "timerfd_create", "timerfd_settime", "timerfd_gettime", "signalfd4", "eventfd2",
         "read", "readv", "pread64", "write", "writev", "close", "close_range", "dup", "dup3", "pipe2", "fcntl", "lseek",
         "sendmsg", "sendto", "recvmsg", "recvfrom", "socketpair", "getsockopt", "setsockopt", "getsockname",
-        "getpeername", "shutdown", "memfd_create", "ftruncate",
+        "getpeername", "shutdown", "memfd_create", "ftruncate", "pwrite64",
         /* /proc of the sandbox */
         "openat", "open", "stat", "lstat", "fstat", "newfstatat", "statx", "fstatfs", "getdents64", "readlink",
-        "readlinkat", "access", "faccessat", "faccessat2", "getxattr", "openat2",
+        "readlinkat", "mq_getsetattr", "access", "faccessat", "faccessat2", "getxattr", "openat2",
         /* the control group of a sandbox whose launcher died */
         "unlinkat",
         /* the sandbox */

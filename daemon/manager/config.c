@@ -37,13 +37,26 @@ static int set_level(Config *config, const char *value, size_t offset) {
         return 0;
 }
 
-static int set_sandboxes(Config *config, const char *value, size_t offset) {
-        unsigned *field = (unsigned *) ((char *) config + offset), number;
+/* Limits, by where they lie in Config. */
+static const struct {
+        size_t offset;
+        unsigned initially, max;
+} limits[] = {
+        { offsetof(Config, max_sandboxes), CONFIG_SANDBOXES_DEFAULT, CONFIG_SANDBOXES_MAX },
+        { offsetof(Config, max_sandboxes_per_user), CONFIG_SANDBOXES_PER_USER_DEFAULT, CONFIG_SANDBOXES_MAX },
+        { offsetof(Config, max_descriptors_per_user), CONFIG_DESCRIPTORS_PER_USER_DEFAULT, CONFIG_DESCRIPTORS_MAX },
+        { offsetof(Config, max_calls_per_user), CONFIG_CALLS_PER_USER_DEFAULT, CONFIG_CALLS_MAX },
+};
 
+static int set_limit(Config *config, const char *value, size_t offset) {
+        unsigned *field = (unsigned *) ((char *) config + offset), number;
+        size_t i = 0;
+
+        while (limits[i].offset != offset)
+                i++;
         if (!*value)
-                number = offset == offsetof(Config, max_sandboxes) ? CONFIG_SANDBOXES_DEFAULT
-                                                                  : CONFIG_SANDBOXES_PER_USER_DEFAULT;
-        else if (safe_atou(value, &number) < 0 || number < 1 || number > CONFIG_SANDBOXES_MAX)
+                number = limits[i].initially;
+        else if (safe_atou(value, &number) < 0 || number < 1 || number > limits[i].max)
                 return -EINVAL;
         *field = number;
         return 0;
@@ -107,8 +120,10 @@ static const struct {
         const char *allowed; /* completes "expected …" */
 } keys[] = {
         { "LogLevel", set_level, 0, "error, warning, info, debug, or 0 to 7" },
-        { "MaxSandboxes", set_sandboxes, offsetof(Config, max_sandboxes), "a number from 1 to 16384" },
-        { "MaxSandboxesPerUser", set_sandboxes, offsetof(Config, max_sandboxes_per_user), "a number from 1 to 16384" },
+        { "MaxSandboxes", set_limit, offsetof(Config, max_sandboxes), "a number from 1 to 16384" },
+        { "MaxSandboxesPerUser", set_limit, offsetof(Config, max_sandboxes_per_user), "a number from 1 to 16384" },
+        { "MaxDescriptorsPerUser", set_limit, offsetof(Config, max_descriptors_per_user), "a number from 1 to 1000000" },
+        { "MaxCallsPerUser", set_limit, offsetof(Config, max_calls_per_user), "a number from 1 to 1000000" },
         { "ProfilePath", set_profile_path, 0, "absolute paths of directories, with colons between" },
         { "DefaultProfile", set_default_profile, 0, "the name of a profile: no directory, no \".json\"" },
         { "WatchdogSec", set_watchdog, 0, "a number of seconds from 0 (no watchdog) to 86400" },
@@ -376,13 +391,13 @@ static int load(bool with_user, Config *config) {
 int config_load(bool with_user, Config *ret) {
         Config config = {
                 .log_level = -1,
-                .max_sandboxes = CONFIG_SANDBOXES_DEFAULT,
-                .max_sandboxes_per_user = CONFIG_SANDBOXES_PER_USER_DEFAULT,
                 .watchdog_sec = CONFIG_UNSET,
                 .default_profile = strdup("default"),
         };
         int r;
 
+        for (size_t i = 0; i < ELEMENTSOF(limits); i++)
+                (void) set_limit(&config, "", limits[i].offset);
         r = config.default_profile ? load(with_user, &config) : -ENOMEM;
         if (r < 0) {
                 config_done(&config);

@@ -208,10 +208,46 @@ int connection_query_uid(Connection *c, sd_bus_message *m, uid_t *ret) {
                 c->next_sender = (c->next_sender + 1) % CONNECTION_SENDERS;
                 strcpy(slot->name, sender);
                 slot->uid = uid;
+                slot->token = 0;
         }
 
         *ret = uid;
         return 0;
+}
+
+/* Where the token of a caller's next call is. */
+static uint64_t *find_token(Connection *c, sd_bus_message *m) {
+        const char *sender = sd_bus_message_get_sender(m);
+
+        if (c->peer)
+                return &c->token;
+        for (size_t i = 0; sender && i < CONNECTION_SENDERS; i++)
+                if (streq(c->senders[i].name, sender))
+                        return &c->senders[i].token;
+        return NULL;
+}
+
+int connection_set_token(Connection *c, sd_bus_message *m, uint64_t token) {
+        uint64_t *place;
+        uid_t uid;
+        int r;
+
+        r = connection_query_uid(c, m, &uid); /* which remembers the sender */
+        if (r < 0)
+                return r;
+        place = find_token(c, m);
+        if (!place)
+                return -ENOBUFS;
+        *place = token;
+        return 0;
+}
+
+uint64_t connection_take_token(Connection *c, sd_bus_message *m) {
+        uint64_t *place = find_token(c, m), token = place ? *place : 0;
+
+        if (place)
+                *place = 0;
+        return token;
 }
 
 static int on_subscriber_gone(sd_bus_track *track, void *userdata) {

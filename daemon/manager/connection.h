@@ -5,6 +5,7 @@
  * the same objects. Knows who is at the other end, and tells all connections of what happens to sandboxes. */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
@@ -23,6 +24,7 @@ typedef struct Sandbox Sandbox;
 typedef struct Sender {
         char name[32]; /* unique name; empty: slot unused */
         uid_t uid;     /* effective user */
+        uint64_t token; /* that of its next call, or 0 */
 } Sender;
 
 struct Connection {
@@ -30,6 +32,7 @@ struct Connection {
         sd_bus *bus;      /* owned; immutable */
         bool peer;        /* immutable: no bus between, the other end is one process */
         uid_t uid;        /* immutable: the peer's; nothing on a bus */
+        uint64_t token;   /* peers only: that of the next call, or 0 */
         bool doomed;      /* closed as soon as no callback of it runs */
         bool subscribed;  /* peers only: the other end wants to hear of tasks */
         sd_bus_track *subscribers; /* owned; bus only: the clients that do. NULL: none ever did */
@@ -50,6 +53,11 @@ Connection *connection_of(Manager *manager, sd_bus *bus);
 
 /* The effective user of who sent a message. On a bus this asks the bus daemon the first time. */
 int connection_query_uid(Connection *c, sd_bus_message *m, uid_t *ret);
+
+/* By which a call is known that its sender may have to make again: Token(). Taking it gives it to the call at hand. 0: it
+ * has none. */
+int connection_set_token(Connection *c, sd_bus_message *m, uint64_t token);
+uint64_t connection_take_token(Connection *c, sd_bus_message *m);
 
 /* Whether the sender of a message wants to hear of tasks: TaskNew, TaskExec and TaskExit are told to nobody otherwise. */
 int connection_subscribe(Connection *c, sd_bus_message *m, bool yes);

@@ -173,6 +173,8 @@ void embedded_check_idle(Manager *m) {
         Embedded *e = m->embedded;
         int r, enabled;
 
+        if (!e->idle_source)
+                return; /* not serving yet */
         if (!embedded_is_idle(m)) {
                 (void) sd_event_source_set_enabled(e->idle_source, SD_EVENT_OFF);
                 return;
@@ -240,27 +242,29 @@ int embedded_start(Manager *m) {
         e->listen_fd = e->lock_fd = -EBADF;
 
         r = embedded_take_fds(e);
-        if (r < 0)
-                goto fail;
-        r = embedded_open_runtime(e);
-        if (r < 0)
-                goto fail;
+        if (r >= 0)
+                r = embedded_open_runtime(e);
+        if (r < 0) {
+                embedded_free(e);
+                return r;
+        }
+
+        m->embedded = e;
+        return 0;
+}
+
+int embedded_serve(Manager *m) {
+        Embedded *e = m->embedded;
+        int r;
 
         r = embedded_watch(e);
         if (r >= 0)
                 r = sd_event_add_time_relative(m->event, &e->idle_source, CLOCK_MONOTONIC, EMBEDDED_IDLE_USEC, 0,
                                                on_idle, e);
-        if (r < 0) {
-                log_error_errno(r, "Failed to listen: %m");
-                goto fail;
-        }
-
-        m->embedded = e;
+        if (r < 0)
+                return log_error_errno(r, "Failed to listen: %m");
+        embedded_check_idle(m);
         return 0;
-
-fail:
-        embedded_free(e);
-        return r;
 }
 
 Embedded *embedded_free(Embedded *e) {

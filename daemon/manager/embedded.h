@@ -14,8 +14,10 @@ enum {
         EMBEDDED_FD_LOCK = 4,   /* the lock file, locked */
 };
 
-/* Takes the two descriptors and listens. Errors are logged. */
+/* Takes the two descriptors, and opens the directory that they lie in. Errors are logged. */
 int embedded_start(Manager *m);
+/* Serves who connects. Errors are logged. */
+int embedded_serve(Manager *m);
 /* NULL-safe. Removes the socket. */
 Embedded *embedded_free(Embedded *e);
 

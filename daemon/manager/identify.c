@@ -18,8 +18,7 @@
 #define USERNS_DEPTH_MAX 32 /* how deep user namespaces nest in Linux (user_namespaces(7)) */
 #define FDINFO_MAX 4096U
 
-/* The process of a pidfd. -EBADF when it is no pidfd, -ESRCH when the process has ended or we can't see it. */
-static int pidfd_get_pid(int pidfd, pid_t *ret) {
+int pidfd_get_pid(int pidfd, pid_t *ret) {
         _cleanup_free_ char *text = NULL;
         char path[sizeof("/proc/self/fdinfo/") + 12];
         const char *line;

@@ -2,6 +2,8 @@
 
 pkglibexec_PROGRAMS += sentryd
 sentryd_SOURCES = \
+	daemon/manager/arrivals.c \
+	daemon/manager/arrivals.h \
 	daemon/manager/authorize.c \
 	daemon/manager/authorize.h \
 	daemon/manager/config.c \
@@ -10,6 +12,8 @@ sentryd_SOURCES = \
 	daemon/manager/connection.h \
 	daemon/manager/embedded.c \
 	daemon/manager/embedded.h \
+	daemon/manager/held.c \
+	daemon/manager/held.h \
 	daemon/manager/identify.c \
 	daemon/manager/identify.h \
 	daemon/manager/log-control.c \
@@ -26,12 +30,16 @@ sentryd_SOURCES = \
 	daemon/manager/runtime.h \
 	daemon/manager/restore-method.c \
 	daemon/manager/sandbox-dbus.c \
+	daemon/manager/sandbox-kernel.c \
+	daemon/manager/sandbox-kernel.h \
 	daemon/manager/sandbox-log.c \
 	daemon/manager/sandbox-log.h \
 	daemon/manager/sandbox-methods.c \
 	daemon/manager/sandbox.c \
 	daemon/manager/sandbox.h \
 	daemon/manager/spawn.c \
-	daemon/manager/spawn.h
+	daemon/manager/spawn.h \
+	daemon/manager/visitors.c \
+	daemon/manager/visitors.h
 sentryd_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 sentryd_LDADD = libcommon.a libkernelemu.a $(SYSTEMD_LIBS) $(JSON_LIBS) $(CAP_LIBS)

@@ -10,6 +10,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "arrivals.h"
 #include "cgroup-path.h"
 #include "embedded.h"
 #include "log.h"
@@ -189,6 +190,19 @@ static void remove_cgroup_base(void) {
                 (void) rmdir(path); /* not while there are sandboxes in it, of whomever */
 }
 
+/* What there is of sandboxes is known by now. */
+static int serve(Manager *m) {
+        int r;
+
+        r = m->mode == MANAGER_EMBEDDED ? embedded_serve(m) : manager_connect_bus(m);
+        if (r < 0)
+                return r;
+
+        (void) sd_notify(0, "READY=1\n" STATUS_READY);
+        log_debug("Serving as the %s instance of uid %u.", manager_mode_to_string(m->mode), m->uid);
+        return 0;
+}
+
 static int run(ManagerMode mode) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(manager_freep) Manager *m = NULL;
@@ -206,15 +220,12 @@ static int run(ManagerMode mode) {
         if (r < 0)
                 return log_error_errno(r, "Failed to start: %m");
 
+        (void) sd_event_set_watchdog(event, 1);
         r = mode == MANAGER_EMBEDDED ? embedded_start(m) : runtime_open(&m->runtime, mode, NULL);
-        if (r >= 0 && mode != MANAGER_EMBEDDED)
-                r = manager_connect_bus(m);
+        if (r >= 0)
+                r = arrivals_start(m, serve);
         if (r < 0)
                 return r;
-
-        (void) sd_event_set_watchdog(event, 1);
-        (void) sd_notify(0, "READY=1\n" STATUS_READY);
-        log_debug("Serving as the %s instance of uid %u.", manager_mode_to_string(mode), m->uid);
 
         r = sd_event_loop(event);
         if (r < 0)

@@ -308,6 +308,16 @@ int manager_method_unsubscribe(sd_bus_message *m, void *userdata, sd_bus_error *
         return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
 }
 
+int manager_method_token(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        uint64_t token;
+        int r;
+
+        r = sd_bus_message_read(m, "t", &token);
+        if (r >= 0)
+                r = connection_set_token(userdata, m, token);
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
 int manager_method_list_profiles(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         ProfileListing *listing = NULL;

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "arrivals.h"
 #include "bus-util.h"
 #include "connection.h"
 #include "embedded.h"
@@ -11,6 +12,7 @@
 #include "manager.h"
 #include "profile.h"
 #include "spawn.h"
+#include "visitors.h"
 
 const char *manager_mode_to_string(ManagerMode mode) {
         static const char *const names[_MANAGER_MODE_MAX] = {
@@ -132,6 +134,9 @@ Manager *manager_free(Manager *m) {
         while ((s = TAILQ_FIRST(&m->ended)))
                 sandbox_free(s);
 
+        arrivals_free(m);
+        visitors_close(m);
+        store_close(m);
         runtime_close(&m->runtime);
         m->embedded = embedded_free(m->embedded); /* last: it has the lock of the directory */
         sd_event_source_disable_unref(m->reap_source);
@@ -254,7 +259,7 @@ int manager_check_limits(Manager *m, uid_t owner, sd_bus_error *error) {
         TAILQ_FOREACH(s, &m->live, queue)
                 n += s->owner == owner;
         TAILQ_FOREACH(s, &m->ended, queue)
-                n += s->owner == owner && s->child_source;
+                n += s->owner == owner && s->process_source;
         if (n >= m->config.max_sandboxes_per_user)
                 return sd_bus_error_setf(error, BUS_ERROR_LIMIT_REACHED,
                                          "Uid %u has %u sandboxes, and no user may have more than %u: end some of "
@@ -280,7 +285,7 @@ void manager_unlink_sandbox(Manager *m, Sandbox *s) {
         if (s->ended) {
                 TAILQ_REMOVE(&m->ended, s, queue);
                 m->n_ended--;
-                if (s->child_source)
+                if (s->process_source)
                         m->n_departing--;
         } else {
                 TAILQ_REMOVE(&m->live, s, queue);
@@ -298,14 +303,14 @@ void manager_retire_sandbox(Manager *m, Sandbox *s) {
         s->ended = true;
         TAILQ_INSERT_TAIL(&m->ended, s, queue);
         m->n_ended++;
-        if (s->child_source)
+        if (s->process_source)
                 m->n_departing++;
 }
 
 void manager_forget_ended(Manager *m) {
         for (Sandbox *s = TAILQ_FIRST(&m->ended), *next; s && m->n_ended > MANAGER_ENDED_MAX; s = next) {
                 next = TAILQ_NEXT(s, queue);
-                if (!s->child_source) /* else it must still be reaped */
+                if (!s->process_source) /* else it must still be reaped */
                         sandbox_free(s);
         }
 }

@@ -14,6 +14,7 @@
 
 #include "config.h"
 #include "connection.h"
+#include "held.h"
 #include "runtime.h"
 #include "sandbox.h"
 
@@ -21,8 +22,10 @@
 #define MANAGER_CONNECTIONS_MAX 1024U /* of an embedded instance */
 #define MANAGER_BUCKETS 256U       /* of the table of names; a power of two */
 
+typedef struct Arrivals Arrivals;
 typedef struct Authorization Authorization;
 typedef struct Embedded Embedded;
+typedef struct Visitors Visitors;
 
 typedef enum ManagerMode {
         MANAGER_EMBEDDED, /* serves peers on a socket of its own, ends when idle */
@@ -61,6 +64,12 @@ struct Manager {
 
         bool subscribed;   /* somebody wants to hear of tasks: sentry-kernels have been told */
         unsigned emitting; /* > 0 while we emit signals: finding objects then needs no caller's permission */
+        Store store;       /* owned, by held.c */
+        size_t n_held;     /* descriptors held for all sandboxes */
+        size_t held_max;   /* immutable: how many there may be */
+        Visitors *visitors; /* owned, by visitors.c: the socket that sentry-kernels come to */
+        Arrivals *arrivals; /* owned, by arrivals.c: while we wait for those of our predecessor; or NULL */
+        unsigned n_awaited; /* sandboxes whose sentry-kernel we wait for before we serve anybody */
         Runtime runtime;   /* owned: the directory; open once the manager serves */
         Embedded *embedded; /* owned: MANAGER_EMBEDDED only */
 };
@@ -125,6 +134,7 @@ int manager_method_get_sandbox(sd_bus_message *m, void *userdata, sd_bus_error *
 int manager_method_get_sandbox_by_pid(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_unsubscribe(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int manager_method_token(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_list_profiles(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_get_profile(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int manager_method_check_profile(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -26,10 +26,17 @@ int pending_wait(Sandbox *s, Connection *c, sd_bus_message *call, sd_bus_error *
 /* The connection to sentry-kernel is up: sends what was held back. */
 void pending_kernel_ready(Sandbox *s);
 
+/* The connection to sentry-kernel is gone, and another one is waited for: what it has not answered is sent again to that
+ * one. Calls that change something carry a token, by which it knows what its predecessor has done already. */
+void pending_kernel_away(Sandbox *s);
+
+/* None has come in time: answers what was forwarded with Timeout. */
+void pending_kernel_late(Sandbox *s);
+
 /* The sandbox has ended: answers all waits. */
 void pending_answer_waits(Sandbox *s);
 
-/* sentry-kernel is gone: answers all forwarded calls (Kill() well, the others with NotRunning). */
+/* sentry-kernel is gone for good: answers all forwarded calls (Kill() well, the others with NotRunning). */
 void pending_kernel_gone(Sandbox *s);
 
 /* Frees all calls of a sandbox, or all that came over a connection, without an answer. */

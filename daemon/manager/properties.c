@@ -3,6 +3,7 @@
 /* The cache of what a sentry-kernel says of its sandbox. It runs as the sandbox's owner, who could have replaced it:
  * values are checked for type and length, and decide nothing that matters to others. */
 
+#include "arrivals.h"
 #include "bus-util.h"
 #include "connection.h"
 #include "log.h"
@@ -168,6 +169,11 @@ int sandbox_take_properties(Sandbox *s, sd_bus_message *message) {
         /* What was stored before a failure is told, too. */
         if (n > 0)
                 broadcast_properties(s, changed);
+        if (s->awaited) {
+                if (streq(s->state, "starting"))
+                        (void) sandbox_set_deadline(s, SANDBOX_START_DEADLINE_USEC);
+                arrivals_come(s);
+        }
 
         return r;
 }

@@ -3,7 +3,7 @@
 
 /* A sandbox as the manager knows it: its name and owner, the connection to its sentry-kernel, a cache of what that
  * one says, and the calls that wait for an answer. It lives from CreateSandbox until sentry-kernel says Exited or
- * dies; after that it is kept a while for its exit status. */
+ * is lost; after that it is kept a while for its exit status. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +14,8 @@
 #include <systemd/sd-event.h>
 
 typedef struct Connection Connection;
+typedef struct HeldFd HeldFd;
+typedef struct IndexEntry IndexEntry;
 typedef struct Manager Manager;
 typedef struct Pending Pending;
 typedef struct Sandbox Sandbox;
@@ -45,10 +47,23 @@ struct Sandbox {
         dev_t userns_dev;
         ino_t userns_ino; /* 0: not read */
 
-        sd_bus *kernel;    /* owned: to sentry-kernel; NULL once that is gone */
+        sd_bus *kernel;    /* owned: to sentry-kernel; NULL while none is connected */
         bool kernel_ready; /* authenticated: calls may be sent */
-        pid_t pid;         /* of sentry-kernel; not valid once child_source is NULL */
-        sd_event_source *child_source;    /* owned: its exit; NULL: not running */
+
+        /* By sandbox-kernel.c */
+        pid_t pid;         /* of sentry-kernel, for messages */
+        bool is_child;     /* it is our own, as opposed to one that came */
+        sd_event_source *process_source;  /* owned, with its pidfd: its exit; NULL: none is known to live */
+        sd_event_source *keeper_source;   /* owned, with its pidfd: the exit of who starts the next one; or NULL */
+        sd_event_source *away_source;     /* owned: deadline for a sentry-kernel to come; NULL while one is there */
+        sd_event_source *retry_source;    /* owned: looks again whether somebody has the lock; or NULL */
+        HeldFd *held;      /* owned, by held.c: what a successor needs */
+        size_t n_held;     /* length of held */
+        bool recoverable;  /* held is a whole table */
+        bool awaited;      /* manager->n_awaited counts it */
+        bool doomed;       /* sandbox_kill_kernel(): no sentry-kernel is let in any more */
+        unsigned n_failed; /* how many sentry-kernels in a row we started that died before they came */
+
         sd_event_source *deadline_source; /* owned: what must have happened by then depends on ended; or NULL */
 
         uint64_t log_since_usec; /* CLOCK_MONOTONIC: since when n_logged counts */
@@ -80,6 +95,21 @@ int sandbox_new(Manager *manager, const char *name, uid_t owner, const char *pro
                 const SandboxImage *image, Sandbox **ret, int *ret_launch_fd, sd_bus_error *error);
 void sandbox_announce(Sandbox *s);
 
+/* Makes the sandbox that an entry of the index is about; its sentry-kernel is still to come. */
+int sandbox_new_known(Manager *manager, const IndexEntry *entry, Sandbox **ret);
+
+/* Connects to sentry-kernel over fd, which is taken when it succeeds; the handshake goes on by itself. */
+int sandbox_connect_kernel(Sandbox *s, int fd);
+
+/* The sandbox is over: everybody is told. sentry-kernel may still live for a moment. */
+void sandbox_end(Sandbox *s, int status);
+
+/* Takes in all that sentry-kernel has said before it went. */
+void sandbox_drain(Sandbox *s);
+
+/* What must happen next has so long. */
+int sandbox_set_deadline(Sandbox *s, uint64_t usec);
+
 /* NULL-safe. Calls that wait are dropped without an answer; sentry-kernel, if it runs, goes on by itself. */
 Sandbox *sandbox_free(Sandbox *s);
 
@@ -89,9 +119,6 @@ void sandbox_settle(Sandbox *s);
 
 /* Tells sentry-kernel whether anybody wants to hear of tasks. */
 void sandbox_tell_subscribed(Sandbox *s);
-
-/* Kills sentry-kernel; its end ends the sandbox and, by the launch socket, the program. */
-void sandbox_kill_kernel(Sandbox *s);
 
 /* 0, or AccessDenied with a sentence that helps: only owner and root may. */
 int sandbox_check_access(const Sandbox *s, uid_t caller, sd_bus_error *error);
