@@ -84,6 +84,7 @@ bus_tests = \
 	tests/bus/bus.sh \
 	tests/bus/config.sh \
 	tests/bus/hostile.sh \
+	tests/bus/interface.sh \
 	tests/bus/polkit.sh
 
 system_tests = \
