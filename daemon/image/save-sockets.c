@@ -32,6 +32,7 @@ typedef struct Answer {
 /* In the child. */
 static int answer_all(const Save *save, int fd) {
         _cleanup_(socket_table_done) SocketTable table = {};
+        SocketSource source = { .diag_fd = -EBADF };
         static const struct {
                 const char *name;
                 int flag;
@@ -52,7 +53,9 @@ static int answer_all(const Save *save, int fd) {
         for (size_t i = 0; ours.st_ino != theirs.st_ino && i < ELEMENTSOF(joined); i++)
                 if (setns(ns[i], joined[i].flag) < 0)
                         return -errno;
-        (void) socket_table_add(&table, theirs.st_ino);
+        source.netns = theirs.st_ino;
+        source.net_dir = open("/proc/self/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        (void) socket_table_add(&table, &source);
         for (size_t i = 0; i < table.n; i++) {
                 const SocketInfo *info = table.sockets + i;
                 Answer answer = { .ino = info->inode, .peer = info->peer_inode, .backlog = info->send_queue, .state = info->state };

@@ -31,10 +31,10 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/host-timers.h \
 	daemon/kernel/host-tasks.c \
 	daemon/kernel/host-tasks.h \
-	daemon/kernel/imager.c \
-	daemon/kernel/imager.h \
 	daemon/kernel/host-unix.c \
 	daemon/kernel/host-unix.h \
+	daemon/kernel/imager.c \
+	daemon/kernel/imager.h \
 	daemon/kernel/kernel-dbus.c \
 	daemon/kernel/kernel-methods.c \
 	daemon/kernel/kernel-methods.h \
