@@ -34,7 +34,7 @@ static const char *const allowed[] = {
         "openat", "open", "stat", "lstat", "fstat", "newfstatat", "statx", "fstatfs", "getdents", "getdents64", "readlink",
         "readlinkat", "mq_getsetattr", "access", "faccessat", "faccessat2", "getxattr", "openat2",
         /* the next sentry-kernel, by a keeper that was made late, under this very filter; the way to a manager */
-        "execve", "set_tid_address", "setsid", "flock", "inotify_init1", "inotify_add_watch",
+        "set_tid_address", "setsid", "flock", "inotify_init1", "inotify_add_watch",
         /* the control group of a sandbox whose launcher died */
         "unlinkat",
         /* the sandbox */
@@ -45,9 +45,11 @@ static const char *const allowed[] = {
         "pidfd_getfd", "rt_tgsigqueueinfo", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
         "sched_getscheduler", "sched_setscheduler", "sched_getparam", "sched_setparam", "sched_getattr", "sched_setattr",
         "sched_rr_get_interval",
-        /* sentry-imager, which inherits this filter: to start, and to make files in the sandbox */
-        "execveat", "set_tid_address", "pwrite64", "mkdirat", "symlinkat", "linkat", "mknodat", "fchmod", "fchmodat", "fchownat",
+        /* sentry-imager, which inherits this filter: to start, to make files in the sandbox, and to save it */
+        "set_tid_address", "pwrite64", "mkdirat", "symlinkat", "linkat", "mknodat", "fchmod", "fchmodat", "fchownat",
         "utimensat",
+        "renameat", "renameat2", "fsync", "tee", "rt_sigtimedwait", "nanosleep", "clock_nanosleep", "get_robust_list",
+        "open_by_handle_at",
         /* what sanitizers and malloc of other libcs use */
         "sched_yield", "prctl", "arch_prctl", "getcwd", "mincore",
 };
@@ -96,6 +98,10 @@ static int install_filter(bool mounts) {
         /* How large its requests are. */
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(seccomp), 1,
                              SCMP_A0(SCMP_CMP_EQ, SECCOMP_GET_NOTIF_SIZES, 0));
+        if (r < 0)
+                goto finish;
+        /* Programs that were opened before, by their descriptors: sentry-imager, and the next sentry-kernel. */
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(execveat), 1, SCMP_A4(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
         if (r < 0)
                 goto finish;
         /* Libc starts threads with it unless the kernel does not know it. */

@@ -19,9 +19,13 @@
 #define RESTARTS_MAX 1000U /* of keepers, by whoever kills them for fun */
 
 static char *own_name;         /* argv[0]: writable, and what ps(1) shows */
+static int own_program = -EBADF; /* O_PATH: also when a newer one has taken its place, it stays the one that knows the journal */
 
 void keeper_prepare(char *argv[]) {
         own_name = argv[0];
+        own_program = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+        /* What is executed by a descriptor has that's number for a name. */
+        (void) prctl(PR_SET_NAME, "sentry-kernel", 0, 0, 0);
 }
 
 static void keep_open(int fd) {
@@ -42,7 +46,7 @@ static void take_its_place(JournalHeader *header, const JournalSlot *slots, cons
                 if (atomic_load(&slots[i].state) != JOURNAL_SLOT_FREE && atomic_load(&slots[i].done_at) != 0 &&
                     slots[i].kind == VERDICT_FD && slots[i].source > RENDEZVOUS_FD_JOURNAL)
                         keep_open(slots[i].source);
-        (void) execve("/proc/self/exe", (char *const *) argv, environ);
+        (void) syscall(SYS_execveat, own_program, "", argv, environ, AT_EMPTY_PATH);
 }
 
 /* The life of a keeper. It runs in a copy of a process that may have had threads: nothing here but system calls. */
