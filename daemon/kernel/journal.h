@@ -62,6 +62,7 @@ typedef struct JournalHeader {
         /* Who serves: keeper.c */
         _Atomic int32_t owner;            /* pid of the sentry-kernel */
         _Atomic int32_t standby;          /* pid of the keeper that watches it while it has none of its own; 0: none */
+        _Atomic uint32_t attempts;        /* to take its place, since there was one that served */
         _Atomic uint32_t goodbye;         /* it ended in order: nobody is to take its place */
         _Atomic uint32_t table;           /* which of the tables is the valid one */
         struct {

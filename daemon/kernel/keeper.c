@@ -16,6 +16,7 @@
 #include "util.h"
 
 #define PROCESS_NAME "sentry-keeper"
+#define ATTEMPTS_MAX 200U  /* of taking a place in a row of which none led to one that serves */
 #define RESTARTS_MAX 1000U /* of keepers, by whoever kills them for fun */
 
 static char *own_name;         /* argv[0]: writable, and what ps(1) shows */
@@ -23,7 +24,6 @@ static int own_program = -EBADF; /* O_PATH: also when a newer one has taken its 
 
 void keeper_prepare(char *argv[]) {
         own_name = argv[0];
-        own_program = open("/proc/self/exe", O_PATH | O_CLOEXEC);
         /* What is executed by a descriptor has that's number for a name. */
         (void) prctl(PR_SET_NAME, "sentry-kernel", 0, 0, 0);
 }
@@ -73,6 +73,9 @@ static _Noreturn void keeper_main(JournalHeader *header, const JournalSlot *slot
                 /* There may be two of us, while one stands by. */
                 if (atomic_load(&header->goodbye) != 0 || !atomic_compare_exchange_strong(&header->owner, &owner, self))
                         _exit(EXIT_SUCCESS);
+                /* None of many has come so far as to serve: no more of that. */
+                if (atomic_fetch_add(&header->attempts, 1) >= ATTEMPTS_MAX)
+                        _exit(EXIT_FAILURE);
                 child = (pid_t) syscall(SYS_clone, CLONE_FILES, NULL, NULL, NULL, NULL);
                 if (child == 0) {
                         watched = self;
@@ -91,6 +94,10 @@ int keeper_start(Keeper *keeper, Sentry *sentry, bool confined) {
         *keeper = (Keeper) { .sentry = sentry, .pidfd = -EBADF, .n_started = keeper->n_started + 1 };
         if (journal->fd < 0)
                 return 0;
+        if (own_program < 0)
+                own_program = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+        if (own_program < 0)
+                return -errno;
         /* Without a signal to us at its end: SIGCHLD is for those whom we trace. */
         pid = (pid_t) syscall(SYS_clone, CLONE_FILES, NULL, NULL, NULL, NULL);
         if (pid < 0)

@@ -115,6 +115,7 @@ static int look_back(Sentry *sentry) {
         uint64_t now = kernel_now(sentry->kernel);
 
         header->n_recoveries++;
+        atomic_store(&header->attempts, 0);
         if (signo == 0) {
                 log_info("%s: the sentry-kernel was killed, another one goes on", sentry->name);
                 return 0;
