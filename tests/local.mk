@@ -52,6 +52,7 @@ live_tests = \
 	tests/live/shell.sh \
 	tests/live/signal.sh \
 	tests/live/pause.sh \
+	tests/live/restore.sh \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
 	tests/live/in-place.sh \
@@ -101,7 +102,7 @@ lint_tests = \
 
 
 # What the live tests need beside programs of the distribution.
-live_programs = tests/live/address-racer
+live_programs = tests/live/address-racer tests/live/restore-program
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
 

@@ -32,6 +32,8 @@
 #define BUS_ERROR_NOT_PAUSED "org.sentryd1.Error.NotPaused"
 #define BUS_ERROR_LIMIT_REACHED "org.sentryd1.Error.LimitReached"
 #define BUS_ERROR_TIMEOUT "org.sentryd1.Error.Timeout"
+#define BUS_ERROR_CANNOT_SAVE "org.sentryd1.Error.CannotSave"
+#define BUS_ERROR_SAVE_FAILED "org.sentryd1.Error.SaveFailed"
 #define BUS_ERROR_KERNEL_FAILED "org.sentryd1.Error.KernelFailed"
 
 #define BUS_STRING_MAX (1024U * 1024U) /* bytes of one string in a call */
