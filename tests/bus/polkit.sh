@@ -117,6 +117,7 @@ for method in $methods; do
         s) arguments=(s x) ;;
         'a{sv}') arguments=('a{sv}' 0) ;;
         'ssia{sv}') arguments=('ssia{sv}' init '' 1 0) ;;
+        'ha{sv}') arguments=('ha{sv}' 0 0) ;;
         *) not_ok "$method($signature): the test does not know how to call it"; continue ;;
         esac
         forget
