@@ -44,6 +44,7 @@ live_tests = \
 	tests/live/pidhost.sh \
 	tests/live/debuggers.sh \
 	tests/live/killed.sh \
+	tests/live/adopt.sh \
 	tests/live/kernel.sh \
 	tests/live/exec.sh \
 	tests/live/profiles.sh \
@@ -117,6 +118,7 @@ EXTRA_DIST += \
 	$(lint_tests) \
 	tests/.shellcheckrc \
 	tests/lib/boot.bash \
+	tests/live/visitor.py \
 	tests/lib/lint.sh \
 	tests/lib/run-test \
 	tests/lib/tap.sh \
