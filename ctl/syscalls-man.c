@@ -60,7 +60,7 @@ static const struct {
 static int print_row(SyscallId id) {
         const SyscallRow *row = syscall_table + id;
         _cleanup_free_ char *arguments = syscall_arguments(row), *text = NULL;
-        const char *condition = syscall_condition(id);
+        const char *condition = syscall_condition(id), *also = syscall_also_condition(id);
 
         if (!arguments)
                 return ctl_oom();
@@ -72,7 +72,10 @@ static int print_row(SyscallId id) {
                 printf("Feature %s%s\n", syscall_detail(row), condition || *row->note ? ":" : ".");
         else if (*syscall_detail(row))
                 printf(".Er %s %s\n", syscall_detail(row), condition || *row->note ? ":" : ".");
-        if (condition && string_appendf(&text, "when %s%s", condition, *row->note ? "; " : "") < 0)
+        if (condition && string_appendf(&text, "when %s%s", condition, also || *row->note ? "; " : "") < 0)
+                return ctl_oom();
+        if (also && string_appendf(&text, "with the feature %s when %s%s", syscall_feature_to_string(row->also), also,
+                                   *row->note ? "; " : "") < 0)
                 return ctl_oom();
         if ((condition || *row->note) && string_appendf(&text, "%s.", row->note) < 0)
                 return ctl_oom();

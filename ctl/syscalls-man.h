@@ -11,6 +11,8 @@ int syscalls_man(void);
 
 /* The condition of a row as text, or NULL. */
 const char *syscall_condition(SyscallId id);
+/* The same for calls that are ours with another feature of the profile (SyscallRow.also); NULL: there is none. */
+const char *syscall_also_condition(SyscallId id);
 /* The errno or the feature of a row, or "". */
 const char *syscall_detail(const SyscallRow *row);
 /* "fd, out, size"; the caller frees. NULL without memory. */

@@ -14,6 +14,8 @@ static const Column ipc_columns[] = {
         { "gid", NULL, 0, COLUMN_NUMBER, false, 0 },
         { "bytes", "BYTES", 0, COLUMN_NUMBER, false, 0 },
         { "count", "COUNT", 0, COLUMN_NUMBER, false, 0 },
+        { "max_messages", NULL, 0, COLUMN_NUMBER, false, 0 },
+        { "max_bytes", NULL, 0, COLUMN_NUMBER, false, 0 },
         { "creator", "CREATOR", 0, COLUMN_NUMBER0, false, 0 },
         { "last", NULL, 0, COLUMN_NUMBER, false, 0 },
         { "last_sender", NULL, 0, COLUMN_NUMBER, false, 0 },
@@ -43,8 +45,8 @@ const Verb verb_ipc = {
         .arguments = "[NAME]",
         .summary = "List shared memory, message queues and semaphores of a sandbox",
         .details = "KIND is shm, msg or sem of System V, or mqueue: a POSIX queue, whose KEY is its name; those are seen\n"
-                   "where the profile has a mount of type mqueue. COUNT is of a shm who is attached, of a msg the\n"
-                   "messages in it, of a sem its semaphores. A CREATOR that has ended is not shown.\n",
+                   "where the profile has a mount of type mqueue. COUNT is of a shm who is attached, of queues the\n"
+                   "messages in them, of a sem its semaphores. A CREATOR that has ended is not shown.\n",
         .aside = true,
         .run = verb_ipc_main,
 };

@@ -130,7 +130,7 @@ static void print_walls(json_object *facts) {
                 _cleanup_free_ char *word = text_escape(wall, ESCAPE_TERMINAL);
 
                 network = network || streq(wall, "network-namespace");
-                sockets = sockets || streq(wall, "landlock-sockets");
+                sockets = sockets || streq(wall, "landlock-sockets") || streq(wall, "unix-sockets");
                 pid = pid || streq(wall, "pid-namespace");
                 signals = signals || streq(wall, "landlock-signals");
                 char *end = word ? strstr(word, "-namespace") : NULL, **text = end ? &namespaces : &others;

@@ -24,25 +24,36 @@ enum {
 #define IS32(argument, value) "argument " #argument " is " #value
 #define ISNT32(argument, value) "argument " #argument " is not " #value
 #define HAS(argument, value) "argument " #argument " has any of " #value
+#define V1(a) a
+#define V2(a, b) a ", or " b
 #define W1(a) a
 #define W2(a, b) a ", or " b
 #define W3(a, b, c) a ", or " b ", or " c
 #define W4(a, b, c, d) a ", or " b ", or " c ", or " d
 #define W5(a, b, c, d, e) a ", or " b ", or " c ", or " d ", or " e
 #define NATIVE(name, family, args, note)
-#define NATIVE_UNLESS(name, family, when, args, note) [SYSCALL_ID_##name] = when,
+#define NATIVE_UNLESS(name, family, cond, args, note) [SYSCALL_ID_##name] = { .when = cond },
 #define EMULATED(name, family, args, note)
 #define MEDIATED(name, family, feature, args, note)
-#define MEDIATED_WHEN(name, family, feature, when, args, note) [SYSCALL_ID_##name] = when,
+#define MEDIATED_WHEN(name, family, feature, cond, args, note) [SYSCALL_ID_##name] = { .when = cond },
+#define MEDIATED_ALSO(name, family, feature, other, cond, args, note) [SYSCALL_ID_##name] = { .also = cond },
 #define REFUSED(name, family, error, args, note)
-#define REFUSED_WHEN(name, family, error, when, args, note) [SYSCALL_ID_##name] = when,
-#define DENIED_WHEN(name, family, error, when, args, note) [SYSCALL_ID_##name] = when,
-static const char *const conditions[_SYSCALL_ID_MAX] = {
+#define REFUSED_WHEN(name, family, error, cond, args, note) [SYSCALL_ID_##name] = { .when = cond },
+#define DENIED_WHEN(name, family, error, cond, args, note) [SYSCALL_ID_##name] = { .when = cond },
+#define DENIED_ALSO(name, family, error, cond, other, other_cond, args, note) \
+        [SYSCALL_ID_##name] = { .when = cond, .also = other_cond },
+static const struct {
+        const char *when, *also;
+} conditions[_SYSCALL_ID_MAX] = {
 #include "syscalls.def"
 };
 
 const char *syscall_condition(SyscallId id) {
-        return conditions[id];
+        return conditions[id].when;
+}
+
+const char *syscall_also_condition(SyscallId id) {
+        return conditions[id].also;
 }
 
 const char *syscall_detail(const SyscallRow *row) {
@@ -125,7 +136,7 @@ static json_object *make_row(SyscallId id) {
             add_text(object, "class", syscall_class_to_string(row->class)) < 0 ||
             add_text(object, "ERRNO/FEATURE", *syscall_detail(row) ? syscall_detail(row) : "-") < 0 ||
             add_text(object, row->class == SYSCALL_MEDIATED ? "feature" : "errno", syscall_detail(row)) < 0 ||
-            add_text(object, "family", row->family) < 0 || add_text(object, "when", conditions[id]) < 0 ||
+            add_text(object, "family", row->family) < 0 || add_text(object, "when", conditions[id].when) < 0 ||
             add_text(object, "note", row->note) < 0)
                 return NULL;
         /* An empty cell, where "-" would look like a note. */
@@ -181,8 +192,11 @@ static int print_one(Ctl *ctl, SyscallId id) {
         field_print("Class", "%s: %s", syscall_class_to_string(row->class), syscall_class_explain(row));
         if (*syscall_detail(row))
                 field_print(row->class == SYSCALL_MEDIATED ? "Feature" : "Error", "%s", syscall_detail(row));
-        if (conditions[id])
-                field_print("Calls", "those whose %s (arguments count from 0)", conditions[id]);
+        if (conditions[id].when)
+                field_print("Calls", "those whose %s (arguments count from 0)", conditions[id].when);
+        if (conditions[id].also)
+                field_print("Also", "with the feature %s the emulated kernel answers those whose %s",
+                            syscall_feature_to_string(row->also), conditions[id].also);
         field_print("Family", "%s", row->family);
         field_print("Arguments", "%s", *arguments ? arguments : "none");
         if (*row->note)

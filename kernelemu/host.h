@@ -204,6 +204,16 @@ typedef struct HostOps {
         void (*socket_stop)(Host *host, uint64_t cookie, int64_t *ret);
         /* Who peers see as the sender. */
         void (*socket_credentials)(Host *host, AbiUcred *ret);
+        /* UNIX sockets (n 1, or 2 that are connected) of the network namespace that a sandbox in the host's network has for
+         * them: descriptors to be given to socket_close(), or to a verdict. type and protocol as of socket(2). */
+        int (*unix_make)(Host *host, const Call *call, int32_t type, int32_t protocol, unsigned n, int ret[]);
+        /* ABI_SIOCGIFNAME or ABI_SIOCGIFINDEX in the network of the sandbox. */
+        int (*interface)(Host *host, uint32_t request, AbiIfreq *interface);
+        /* Adds a copy of a descriptor to those of the caller; flags as of open(2). Its number, or an error. For a call that
+         * returns one there is VERDICT_FD. */
+        int (*fd_add)(Host *host, const Call *call, int fd, uint32_t flags);
+        /* Has programs see these names (NULL: the same as before) of the first UTS namespace in /proc/sys/kernel. */
+        void (*names_changed)(Host *host, const char *nodename, const char *domainname);
         /* Begins a mount or unmount for the caller, with its namespaces, root, working directory, ids and capabilities;
          * kernel_mount_done() says how it went, never from within this call. One at a time. -ESRCH when the caller is
          * gone. */

@@ -119,8 +119,14 @@ void kernel_boot(Kernel *kernel, uint64_t uts_inode) {
         kernel_log_changed(kernel);
 }
 
+void kernel_make_unix_sockets(Kernel *kernel, uint64_t network) {
+        kernel->features |= 1U << SYSCALL_FEATURE_UNIX;
+        kernel->sockets.shared_network = network;
+}
+
 void kernel_go_on(Kernel *kernel, uint64_t uts_inode) {
         kernel->first_uts->inode = uts_inode;
+        kernel->host->ops->names_changed(kernel->host, kernel->first_uts->nodename, kernel->first_uts->domainname);
         kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_INFO, "Sandbox %s, restored", kernel->name);
         kernel_log_changed(kernel);
 }

@@ -65,7 +65,8 @@ struct Kernel {
         char version[ABI_UTS_LENGTH];
         char machine[ABI_UTS_LENGTH];
         uint64_t emulated_capabilities;   /* immutable, recorded */
-        uint32_t features;                /* immutable; not recorded: the filter, made anew, has the same */
+        uint32_t features;                /* immutable once the first process is there; not recorded: the filter, made anew,
+                                           * has the same */
         MountRules mount_rules;           /* immutable; not recorded: the profile's */
         CpuSet cpus;                      /* immutable, recorded */
         uint32_t cpu_mask_size;           /* immutable; not recorded: the host's */
@@ -102,6 +103,10 @@ static inline void kernel_freep(Kernel **kernel) { kernel_free(*kernel); }
 /* The first process starts: the first namespaces get their identity, the inode of the UTS namespace, and the log
  * its boot lines. */
 void kernel_boot(Kernel *kernel, uint64_t uts_inode);
+
+/* UNIX sockets are made by HostOps.unix_make from now on: before the first process starts, which is in the network namespace
+ * with this inode. */
+void kernel_make_unix_sockets(Kernel *kernel, uint64_t network);
 
 /* Instead, for a kernel that was read from records and whose processes are there again. */
 void kernel_go_on(Kernel *kernel, uint64_t uts_inode);

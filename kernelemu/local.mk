@@ -19,6 +19,8 @@ libkernelemu_a_SOURCES = \
 	kernelemu/net/socket-message.h \
 	kernelemu/net/sockets.c \
 	kernelemu/net/sockets.h \
+	kernelemu/net/unix-sockets.c \
+	kernelemu/net/unix-sockets.h \
 	kernelemu/ns/mount.h \
 	kernelemu/ns/namespace.c \
 	kernelemu/ns/namespace.h \
@@ -47,6 +49,7 @@ libkernelemu_a_SOURCES = \
 	kernelemu/sys/timer.c \
 	kernelemu/sys/timespec.h \
 	kernelemu/sys/trace.c \
+	kernelemu/sys/unix.c \
 	kernelemu/sys/utsname.c \
 	kernelemu/syscall.c \
 	kernelemu/syscall.h \

@@ -8,6 +8,7 @@
 #include <linux/prctl.h>
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <time.h>
@@ -52,6 +53,8 @@ static Verdict refuse(Kernel *kernel, const Call *call) {
 #define HAS(n, v) { .test = TEST_HAS, .arg = (n), .value = (uint64_t) (v) }
 #define IS32(n, v) { .test = TEST_IS32, .arg = (n), .value = (uint32_t) (v) }
 #define ISNT32(n, v) { .test = TEST_ISNT32, .arg = (n), .value = (uint32_t) (v) }
+#define V1(a) .n_also = 1, .also_when = { a }
+#define V2(a, b) .n_also = 2, .also_when = { a, b }
 #define W1(a) .n_when = 1, .when = { a }
 #define W2(a, b) .n_when = 2, .when = { a, b }
 #define W3(a, b, c) .n_when = 3, .when = { a, b, c }
@@ -66,10 +69,15 @@ static Verdict refuse(Kernel *kernel, const Call *call) {
         ROW(n, f, SYSCALL_MEDIATED, .feature = SYSCALL_FEATURE_##x, a, .note = t, .handler = sys_##n)
 #define MEDIATED_WHEN(n, f, x, w, a, t) \
         ROW(n, f, SYSCALL_MEDIATED, .feature = SYSCALL_FEATURE_##x, w, a, .note = t, .handler = sys_##n)
+#define MEDIATED_ALSO(n, f, x, o, v, a, t) \
+        ROW(n, f, SYSCALL_MEDIATED, .feature = SYSCALL_FEATURE_##x, .also = SYSCALL_FEATURE_##o, v, a, .note = t, \
+            .handler = sys_##n)
 #define REFUSED(n, f, e, a, t) ROW(n, f, SYSCALL_REFUSED, .error = (e), a, .note = t, .handler = refuse)
 #define REFUSED_WHEN(n, f, e, w, a, t) \
         ROW(n, f, SYSCALL_REFUSED, .error = (e), w, a, .note = t, .handler = refuse)
 #define DENIED_WHEN(n, f, e, w, a, t) ROW(n, f, SYSCALL_DENIED, .error = (e), w, a, .note = t)
+#define DENIED_ALSO(n, f, e, w, o, v, a, t) \
+        ROW(n, f, SYSCALL_DENIED, .error = (e), w, .also = SYSCALL_FEATURE_##o, v, a, .note = t, .handler = sys_##n)
 
 const SyscallRow syscall_table[_SYSCALL_ID_MAX] = {
 #include "syscalls.def"
@@ -117,6 +125,7 @@ const char *syscall_feature_to_string(SyscallFeature feature) {
                 [SYSCALL_FEATURE_TIMERS] = "timers",
                 [SYSCALL_FEATURE_NO_NESTING] = "no-nesting",
                 [SYSCALL_FEATURE_MOUNTS] = "mounts",
+                [SYSCALL_FEATURE_UNIX] = "unix",
         };
 
         return feature < _SYSCALL_FEATURE_MAX ? names[feature] : NULL;
@@ -158,13 +167,17 @@ const char *syscall_arg_to_string(SyscallArg arg) {
         return arg < _SYSCALL_ARG_MAX ? names[arg] : NULL;
 }
 
-bool syscall_row_is_ours(const SyscallRow *row, uint32_t features) {
+bool syscall_row_calls(const SyscallRow *row, uint32_t features, const SyscallWhen **ret_when, unsigned *ret_n) {
+        *ret_when = row->when;
+        *ret_n = row->n_when;
         switch (row->class) {
         case SYSCALL_EMULATED:
         case SYSCALL_REFUSED:
                 return true;
         case SYSCALL_MEDIATED:
-                return features & (1U << row->feature);
+                if (features & (1U << row->feature))
+                        return true;
+                break;
         case SYSCALL_NATIVE:
                 /* HAS() no bits never holds: so a row says that it is native on this architecture. */
                 return row->n_when > 0 && !(row->n_when == 1 && row->when[0].test == TEST_HAS &&
@@ -173,7 +186,16 @@ bool syscall_row_is_ours(const SyscallRow *row, uint32_t features) {
         case _SYSCALL_CLASS_MAX:
                 break;
         }
-        return false;
+        *ret_when = row->also_when;
+        *ret_n = row->n_also;
+        return row->also != SYSCALL_FEATURE_NONE && (features & (1U << row->also));
+}
+
+bool syscall_row_is_ours(const SyscallRow *row, uint32_t features) {
+        const SyscallWhen *when;
+        unsigned n;
+
+        return syscall_row_calls(row, features, &when, &n);
 }
 
 Verdict syscall_dispatch(Kernel *kernel, const Call *call) {

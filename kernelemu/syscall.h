@@ -21,9 +21,11 @@ typedef enum SyscallId {
 #define EMULATED(name, family, args, note) SYSCALL_ROW(name)
 #define MEDIATED(name, family, feature, args, note) SYSCALL_ROW(name)
 #define MEDIATED_WHEN(name, family, feature, when, args, note) SYSCALL_ROW(name)
+#define MEDIATED_ALSO(name, family, feature, also, when, args, note) SYSCALL_ROW(name)
 #define REFUSED(name, family, error, args, note) SYSCALL_ROW(name)
 #define REFUSED_WHEN(name, family, error, when, args, note) SYSCALL_ROW(name)
 #define DENIED_WHEN(name, family, error, when, args, note) SYSCALL_ROW(name)
+#define DENIED_ALSO(name, family, error, when, also, also_when, args, note) SYSCALL_ROW(name)
 #include "syscalls.def"
 #undef SYSCALL_ROW
         _SYSCALL_ID_MAX,
@@ -53,6 +55,8 @@ typedef enum SyscallFeature {
         SYSCALL_FEATURE_TIMERS,   /* "timers": "emulated" */
         SYSCALL_FEATURE_NO_NESTING, /* namespaces are those of the launch, and none are made or joined */
         SYSCALL_FEATURE_MOUNTS,   /* "mounts": "emulated"; without, the calls are ours all the same, and refused */
+        SYSCALL_FEATURE_UNIX,     /* UNIX sockets are made in a network namespace of the sandbox's own, while it is in the
+                                   * host's; not together with SOCKETS */
         _SYSCALL_FEATURE_MAX,
 } SyscallFeature;
 
@@ -120,6 +124,9 @@ typedef struct SyscallRow {
         int error;              /* errno of REFUSED and DENIED rows, positive */
         unsigned n_when;        /* 0: every call */
         SyscallWhen when[SYSCALL_WHEN_MAX];
+        SyscallFeature also;    /* with it calls that match `also_when` are ours, if those of `feature` are not; or NONE */
+        unsigned n_also;
+        SyscallWhen also_when[SYSCALL_WHEN_MAX];
         unsigned n_args;
         SyscallArg args[SYSCALL_ARGS_MAX];
         const char *note; /* one sentence for people; "" when there is nothing to say */
@@ -137,6 +144,8 @@ const char *syscall_arg_to_string(SyscallArg arg);
 
 /* True when calls of this row, or those that match its conditions, are notified to the sentry. */
 bool syscall_row_is_ours(const SyscallRow *row, uint32_t features /* bit (1 << SyscallFeature) */);
+/* The same, and which conditions those are: ret_n of them, any of which makes a call match; 0: every call. */
+bool syscall_row_calls(const SyscallRow *row, uint32_t features, const SyscallWhen **ret_when, unsigned *ret_n);
 
 /* A call in service. Everything in it is a copy: the guest cannot change it any more. */
 struct Call {
@@ -252,7 +261,9 @@ Verdict syscall_dispatch(Kernel *kernel, const Call *call);
 #define EMULATED(name, family, args, note) _SYSCALL_PROTOTYPE(name)
 #define MEDIATED(name, family, feature, args, note) _SYSCALL_PROTOTYPE(name)
 #define MEDIATED_WHEN(name, family, feature, when, args, note) _SYSCALL_PROTOTYPE(name)
+#define MEDIATED_ALSO(name, family, feature, also, when, args, note) _SYSCALL_PROTOTYPE(name)
 #define REFUSED(name, family, error, args, note)
 #define REFUSED_WHEN(name, family, error, when, args, note)
 #define DENIED_WHEN(name, family, error, when, args, note)
+#define DENIED_ALSO(name, family, error, when, also, also_when, args, note) _SYSCALL_PROTOTYPE(name)
 #include "syscalls.def"

@@ -35,7 +35,8 @@ sys_tests = \
 	tests/sys/timer-overrun \
 	tests/sys/timerfd \
 	tests/sys/tty \
-	tests/sys/uname
+	tests/sys/uname \
+	tests/sys/unix
 
 # The longest first, for a machine with several processors.
 live_tests = \
@@ -51,6 +52,7 @@ live_tests = \
 	tests/live/shell.sh \
 	tests/live/signal.sh \
 	tests/live/pause.sh \
+	tests/live/restore.sh \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
 	tests/live/in-place.sh \
@@ -60,6 +62,7 @@ live_tests = \
 	tests/live/limits.sh \
 	tests/live/users.sh \
 	tests/live/walls.sh \
+	tests/live/abstract.sh \
 	tests/live/services.sh \
 	tests/live/comparison.sh \
 	tests/live/network.sh \
@@ -82,6 +85,7 @@ bus_tests = \
 	tests/bus/bus.sh \
 	tests/bus/config.sh \
 	tests/bus/hostile.sh \
+	tests/bus/interface.sh \
 	tests/bus/polkit.sh
 
 system_tests = \
@@ -97,7 +101,7 @@ lint_tests = \
 
 
 # What the live tests need beside programs of the distribution.
-live_programs = tests/live/address-racer
+live_programs = tests/live/address-racer tests/live/restore-program
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
 

@@ -9,7 +9,7 @@
  *   parent → kernel    CGROUP (value: number, launch_cgroup_name()) with a descriptor (O_PATH) of the control group below
  *                      which it is about to make one for the sandbox, so that there is somebody to remove it; (0): it
  *                      has made none. First program only
- *   program → kernel   LISTENER (value: LAUNCH_LISTENER_ flags) with the descriptors of LaunchFd; SCM_CREDENTIALS names
+ *   program → kernel   LISTENER (value: LAUNCH_LISTENER_ flags; fds) with descriptors of LaunchFd; SCM_CREDENTIALS names
  *                      the process
  *   kernel → program   GO (value 0), or REFUSED (value: errno); the program then execs. HELD says before that it may
  *                      take any time: the sandbox is paused, or the program waits for Start()
@@ -25,7 +25,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define LAUNCH_PROTOCOL_VERSION 1U
+#define LAUNCH_PROTOCOL_VERSION 2U
 
 typedef enum LaunchType {
         LAUNCH_LISTENER = 1,
@@ -63,6 +63,7 @@ typedef enum LaunchWall {
         LAUNCH_WALL_LANDLOCK_SOCKETS, /* abstract UNIX sockets outside */
         LAUNCH_WALL_LANDLOCK_FILES,   /* writing where the mounts are read-only */
         LAUNCH_WALL_LANDLOCK_PORTS,   /* TCP */
+        LAUNCH_WALL_UNIX_SOCKETS,     /* they are made in a network namespace of their own: MakerRequest */
         _LAUNCH_WALL_MAX,
 } LaunchWall;
 
@@ -85,27 +86,67 @@ static inline const char *launch_wall_to_string(LaunchWall wall) {
                 [LAUNCH_WALL_LANDLOCK_SOCKETS] = "landlock-sockets",
                 [LAUNCH_WALL_LANDLOCK_FILES] = "landlock-files",
                 [LAUNCH_WALL_LANDLOCK_PORTS] = "landlock-ports",
+                [LAUNCH_WALL_UNIX_SOCKETS] = "unix-sockets",
         };
 
         return names[wall];
 }
 
-/* The descriptors that come with LISTENER, in this order. */
+/* The descriptors that come with LISTENER, in this order, as far as they are among its fds. */
 typedef enum LaunchFd {
         LAUNCH_FD_LISTENER, /* of the seccomp filter */
         LAUNCH_FD_PROC,     /* O_PATH on the sandbox's own /proc */
         LAUNCH_FD_USER_NS,  /* the namespaces of the program. The launcher passes them, because nobody may */
         LAUNCH_FD_PID_NS,   /* look into a process that has not exec'ed in the sandbox yet */
         LAUNCH_FD_UTS_NS,
+        LAUNCH_FD_NET_NS,
+        LAUNCH_FD_IPC_NS,
+        _LAUNCH_FD_REQUIRED_MAX,
+        /* Of the first program, as far as the kernel has such: */
+        LAUNCH_FD_SOCK_DIAG = _LAUNCH_FD_REQUIRED_MAX, /* a socket of sock_diag(7) in its network namespace */
+        LAUNCH_FD_SHM,      /* /proc/sysvipc/shm … of its IPC namespace, for reading */
+        LAUNCH_FD_MSG,
+        LAUNCH_FD_SEM,
+        LAUNCH_FD_HOSTNAME, /* what lies over /proc/sys/kernel/hostname and domainname, for writing */
+        LAUNCH_FD_DOMAINNAME,
+        LAUNCH_FD_MAKER,    /* MakerRequest goes here */
         _LAUNCH_FD_MAX,
 } LaunchFd;
+
+#define LAUNCH_FDS_REQUIRED ((1U << _LAUNCH_FD_REQUIRED_MAX) - 1)
 
 typedef struct LaunchMessage {
         uint32_t version; /* LAUNCH_PROTOCOL_VERSION */
         uint32_t type;    /* LaunchType */
         int32_t value;
         uint32_t walls;   /* LISTENER: what stands around the program, bit (1 << LaunchWall); else 0 */
+        uint32_t fds;     /* LISTENER: what comes with it, bit (1 << LaunchFd); else 0 */
 } LaunchMessage;
+
+/* What makes UNIX sockets for a sandbox in the host's network, so that abstract names are its own: a process that the
+ * launcher leaves behind, in a network namespace that nobody else is in. It answers what it is asked over a socket pair
+ * (SOCK_SEQPACKET), and ends when nobody holds the other end. Its first word is an answer with id 0: whether there is such
+ * a namespace. */
+typedef enum MakerKind {
+        MAKER_SOCKET,    /* of type and protocol: a socket of AF_UNIX */
+        MAKER_PAIR,      /* two that are connected */
+        MAKER_SOCK_DIAG, /* a socket of sock_diag(7) */
+} MakerKind;
+
+typedef struct MakerRequest {
+        uint64_t id;      /* of any value but 0; the answer has it too */
+        uint32_t kind;    /* MakerKind */
+        int32_t type;     /* as socket(2) takes it */
+        int32_t protocol;
+        int32_t unused;
+} MakerRequest;
+
+/* With what was made in SCM_RIGHTS. */
+typedef struct MakerAnswer {
+        uint64_t id;
+        int32_t error;    /* 0 or a positive errno */
+        uint32_t net_ns;  /* inode of the network namespace */
+} MakerAnswer;
 
 /* Capabilities (bit per CAP_*) that the first process of a sandbox that is being restored has until everything is there:
  * CHECKPOINT_RESTORE, for process ids and the programs of processes, SETPCAP, SETUID and SETGID. */

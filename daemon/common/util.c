@@ -232,18 +232,21 @@ int send_fds(int socket, const void *data, size_t size, const int fds[], size_t 
         struct msghdr header = {
                 .msg_iov = &iov,
                 .msg_iovlen = 1,
-                .msg_control = control.buffer,
-                .msg_controllen = CMSG_SPACE(n * sizeof(int)),
+                .msg_control = n > 0 ? control.buffer : NULL,
+                .msg_controllen = n > 0 ? CMSG_SPACE(n * sizeof(int)) : 0,
         };
-        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
         ssize_t sent;
 
-        if (n == 0 || n > SEND_FDS_MAX)
+        if (n > SEND_FDS_MAX)
                 return -EINVAL;
-        cmsg->cmsg_level = SOL_SOCKET;
-        cmsg->cmsg_type = SCM_RIGHTS;
-        cmsg->cmsg_len = CMSG_LEN(n * sizeof(int));
-        memcpy(CMSG_DATA(cmsg), fds, n * sizeof(int));
+        if (n > 0) {
+                struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+
+                cmsg->cmsg_level = SOL_SOCKET;
+                cmsg->cmsg_type = SCM_RIGHTS;
+                cmsg->cmsg_len = CMSG_LEN(n * sizeof(int));
+                memcpy(CMSG_DATA(cmsg), fds, n * sizeof(int));
+        }
         sent = sendmsg(socket, &header, MSG_NOSIGNAL);
         if (sent < 0)
                 return -errno;

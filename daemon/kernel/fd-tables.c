@@ -164,9 +164,10 @@ int fd_table_for_each(int dir_fd, int (*function)(int number, const char *target
         if (copy < 0)
                 return -errno;
         dir = fdopendir(copy);
-        if (!dir) {
+        if (!dir) { /* the kernel looks at the task: it may be gone */
+                r = -errno;
                 safe_close(copy);
-                return -ENOMEM;
+                return r;
         }
         while ((errno = 0, entry = readdir(dir))) {
                 ssize_t n;

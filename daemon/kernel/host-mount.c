@@ -128,6 +128,7 @@ static int on_answer(sd_event_source *source, int fd, uint32_t revents, void *us
         }
         if (mounter->n_launch == 0)
                 mounter->n_launch = answer.n_before;
+        mounter->full = answer.error == -ENOSPC;
         finish(mounter, answer.error);
         return 0;
 }
@@ -443,6 +444,19 @@ __attribute__((noreturn)) static void child_main(const SentryMounter *mounter, c
 
 /* ---- in the parent ---- */
 
+/* A guest that goes on when there is no room any more costs a look and no process. What the child finds is what counts. */
+static bool has_room(const SentryMounter *mounter, const HostMountRequest *request, int task) {
+        _cleanup_free_ char *text = NULL;
+        uint64_t n = 0;
+
+        if (!mounter->full || !request->adds || mounter->n_launch == 0 ||
+            read_at(task, "mountinfo", MOUNTINFO_MAX, &text) < 0)
+                return true;
+        for (const char *p = text; (p = strchr(p, '\n')); p++)
+                n++;
+        return n + 1 <= (uint64_t) mounter->n_launch + request->max;
+}
+
 int host_mount(Host *host, const Call *call, const HostMountRequest *request) {
         HostSeccomp *h = (HostSeccomp *) (void *) ((char *) host - offsetof(HostSeccomp, host));
         SentryMounter *mounter = &h->sentry->mounter;
@@ -461,6 +475,8 @@ int host_mount(Host *host, const Call *call, const HostMountRequest *request) {
         /* Only now it is certain that it is the caller's. */
         if (!notifier_call_is_valid(&h->sentry->notifier, call))
                 return -ESRCH;
+        if (!has_room(mounter, request, task))
+                return -ENOSPC;
         if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
                 return host_error_to_guest(-errno);
         read_fd = fds[0];

@@ -31,6 +31,7 @@ typedef struct SentryMounter {
         sd_event_source *deadline; /* owned, with the child */
         uint32_t n_launch;         /* mounts that the launch made: as many as there were before the first call; 0: not
                                     * known yet; not recorded: counted again */
+        bool full;                 /* the last call that adds found no room; not recorded: a hint */
 } SentryMounter;
 
 void mounter_init(SentryMounter *mounter, Sentry *sentry);

@@ -17,6 +17,7 @@
 #include "host-namespaces.h"
 #include "host-sockets.h"
 #include "host-tasks.h"
+#include "host-unix.h"
 #include "launch-protocol.h"
 #include "log.h"
 #include "sentry.h"
@@ -122,7 +123,7 @@ bool host_seccomp_owns(const HostSeccomp *host, pid_t pid) {
                         (inode == host->pid_ns || (host->namespaces_nest && host_pid_namespace_is_inside(host, pid)));
         return host->user_ns != 0 && namespace_inode(pid, "user", &inode) >= 0 && inode == host->user_ns &&
                 !launch_server_is_launcher(host->sentry, pid) && !lister_is_child(&host->sentry->lister, pid) &&
-                !mounter_is_child(&host->sentry->mounter, pid);
+                !mounter_is_child(&host->sentry->mounter, pid) && !saver_is_child(&host->sentry->saver, pid);
 }
 
 pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {
@@ -296,6 +297,10 @@ static const HostOps host_seccomp_ops = {
         .socket_start = host_socket_start,
         .socket_stop = host_socket_stop,
         .socket_credentials = host_socket_credentials,
+        .unix_make = host_unix_make,
+        .interface = host_interface,
+        .fd_add = host_fd_add,
+        .names_changed = host_names_changed,
         .mount = host_mount,
         .system_info = system_info,
         .now = now,
@@ -312,6 +317,11 @@ int host_seccomp_init(HostSeccomp *host, Sentry *sentry) {
                 .sentry = sentry,
                 .proc_fd = -EBADF,
                 .pid_ns_fd = -EBADF,
+                .sock_diag_fd = -EBADF,
+                .sysvipc_fds = { -EBADF, -EBADF, -EBADF },
+                .name_fds = { -EBADF, -EBADF },
+                .maker_fd = -EBADF,
+                .maker_diag_fd = -EBADF,
                 .loadavg_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC),
         };
         return host_clocks_init(&host->clocks);
@@ -321,6 +331,13 @@ void host_seccomp_done(HostSeccomp *host) {
         host_clocks_done(&host->clocks);
         host->proc_fd = safe_close(host->proc_fd);
         host->pid_ns_fd = safe_close(host->pid_ns_fd);
+        host->sock_diag_fd = safe_close(host->sock_diag_fd);
+        for (size_t i = 0; i < ELEMENTSOF(host->sysvipc_fds); i++)
+                host->sysvipc_fds[i] = safe_close(host->sysvipc_fds[i]);
+        for (size_t i = 0; i < ELEMENTSOF(host->name_fds); i++)
+                host->name_fds[i] = safe_close(host->name_fds[i]);
+        host->maker_fd = safe_close(host->maker_fd);
+        host->maker_diag_fd = safe_close(host->maker_diag_fd);
         free(host->pid_map.pairs);
         host->pid_map = (PidMap) {};
         host->loadavg_fd = safe_close(host->loadavg_fd);
@@ -341,6 +358,10 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]) {
         r = inode_of(fds[LAUNCH_FD_USER_NS], &host->user_ns);
         if (r >= 0)
                 r = inode_of(fds[LAUNCH_FD_UTS_NS], &host->uts_ns);
+        if (r >= 0)
+                r = inode_of(fds[LAUNCH_FD_NET_NS], &host->net_ns);
+        if (r >= 0)
+                r = inode_of(fds[LAUNCH_FD_IPC_NS], &host->ipc_ns);
         if (r >= 0 && !host->sentry->profile->pid_host)
                 r = inode_of(fds[LAUNCH_FD_PID_NS], &host->pid_ns);
         if (r >= 0 && host->pid_ns != 0)
@@ -352,6 +373,14 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]) {
         host_clocks_attach(&host->clocks, init_pid);
         host->pid_ns_fd = TAKE_FD(fds[LAUNCH_FD_PID_NS]);
         host->proc_fd = TAKE_FD(fds[LAUNCH_FD_PROC]);
+        host->sock_diag_fd = TAKE_FD(fds[LAUNCH_FD_SOCK_DIAG]);
+        host->sysvipc_fds[0] = TAKE_FD(fds[LAUNCH_FD_SHM]);
+        host->sysvipc_fds[1] = TAKE_FD(fds[LAUNCH_FD_MSG]);
+        host->sysvipc_fds[2] = TAKE_FD(fds[LAUNCH_FD_SEM]);
+        host->name_fds[0] = TAKE_FD(fds[LAUNCH_FD_HOSTNAME]);
+        host->name_fds[1] = TAKE_FD(fds[LAUNCH_FD_DOMAINNAME]);
+        host->maker_fd = TAKE_FD(fds[LAUNCH_FD_MAKER]);
+        host_unix_attach(host);
         return 0;
 }
 

@@ -41,6 +41,13 @@ typedef struct HostSeccomp {
         unsigned pid_level;      /* how many PID namespaces below ours that of the sandbox is */
         uint64_t pid_ns;         /* inode of its PID namespace; 0 when it uses the host's */
         uint64_t uts_ns;         /* inode of its UTS namespace */
+        uint64_t net_ns, ipc_ns; /* inodes of its network and IPC namespace */
+        int sock_diag_fd;        /* owned; a socket of sock_diag(7) in net_ns, or -EBADF */
+        int sysvipc_fds[3];      /* owned; /proc/sysvipc/shm, msg and sem of ipc_ns, or -EBADF */
+        int name_fds[2];         /* owned; what programs see as /proc/sys/kernel/hostname and domainname, or -EBADF */
+        int maker_fd;            /* owned; who makes its UNIX sockets: MakerRequest. -EBADF: they are the host's to make */
+        uint64_t maker_net_ns;   /* inode of the network namespace in which it makes them */
+        int maker_diag_fd;       /* owned; as sock_diag_fd, for the namespace of those, or -EBADF */
         bool namespaces_nest;    /* tasks may be in others: unshare(2) and its like are not refused */
         HostClocks clocks;       /* owned by host-clock.c */
         uint64_t n_tasks_until_ns;  /* when n_tasks has to be counted again */
@@ -56,7 +63,7 @@ static inline HostSeccomp *host_seccomp_of(Host *host) {
 }
 
 /* Learns about the namespaces of the first process from what its launcher passed (indexed by LaunchFd). Takes
- * ownership of the descriptors of /proc and of the PID namespace, and sets them to -EBADF there. */
+ * ownership of what it keeps of the descriptors, and sets them to -EBADF there. */
 int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]);
 
 /* What the host says of itself, for KernelConfig: the allowed CPUs, sizes of masks. */

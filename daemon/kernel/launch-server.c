@@ -15,7 +15,7 @@
 #include "tasks.h"
 #include "util.h"
 
-#define FDS_MAX 8 /* room for more than is expected, so that none slips in unseen */
+#define FDS_MAX 20 /* room for more than is expected, so that none slips in unseen */
 
 static int say(Launch *launch, LaunchType type, int32_t value) {
         LaunchMessage message = { .version = LAUNCH_PROTOCOL_VERSION, .type = type, .value = value };
@@ -243,11 +243,26 @@ static void note_cgroup(Launch *launch, bool inside) {
         }
 }
 
+/* Puts descriptors to their places, by LaunchFd; -EBADF where none came. */
+static int sort_fds(Received *received) {
+        uint32_t which = received->message.fds;
+        int fds[FDS_MAX];
+
+        if ((which & LAUNCH_FDS_REQUIRED) != LAUNCH_FDS_REQUIRED || which >= 1U << _LAUNCH_FD_MAX ||
+            received->n_fds != (size_t) __builtin_popcount(which))
+                return -EBADMSG;
+        memcpy(fds, received->fds, sizeof(fds));
+        for (size_t i = 0, next = 0; i < FDS_MAX; i++)
+                received->fds[i] = i < _LAUNCH_FD_MAX && (which & 1U << i) ? fds[next++] : -EBADF;
+        received->n_fds = FDS_MAX;
+        return 0;
+}
+
 static int accept_listener(Launch *launch, Received *received) {
         Sentry *sentry = launch->sentry;
         int r;
 
-        if (launch->pid != 0 || received->n_fds != _LAUNCH_FD_MAX || received->pid <= 0)
+        if (launch->pid != 0 || received->pid <= 0 || sort_fds(received) < 0)
                 return -EBADMSG;
 
         launch->pidfd = (int) syscall(SYS_pidfd_open, received->pid, 0);

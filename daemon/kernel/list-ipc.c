@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <mqueue.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -22,9 +23,12 @@
 #define MQUEUE_MAGIC 0x19800202
 #define QUEUE_TEXT_MAX 256U
 
-/* Numbers in these files are those of who opens them: in our PID namespace. 0: of nobody that lives. */
-static void put_pid(Sentry *sentry, Lines *lines, const char *key, unsigned host_pid) {
-        const ThreadGroup *process = task_table_find_host(&sentry->kernel->tasks, (HostTid) host_pid);
+/* Numbers in these files are those of who opened them: of our PID namespace, or (inside) of the sandbox's. 0: of nobody that
+ * lives. */
+static void put_pid(Sentry *sentry, Lines *lines, const char *key, unsigned pid, bool inside) {
+        const ThreadGroup *process = inside && !sentry->profile->pid_host ?
+                task_table_find(&sentry->kernel->tasks, (GuestPid) pid) :
+                task_table_find_host(&sentry->kernel->tasks, (HostTid) pid);
 
         lines_unsigned(lines, key, process ? (uint64_t) process->pid : 0);
 }
@@ -43,7 +47,7 @@ static void put_common(Lines *lines, const char *kind, int64_t key, uint64_t id,
         lines_unsigned(lines, "gid", gid);
 }
 
-static bool put_shm(Sentry *sentry, Lines *lines, const char *line) {
+static bool put_shm(Sentry *sentry, Lines *lines, const char *line, bool inside) {
         unsigned mode, creator, last, uid, gid;
         uint64_t id, size, attached;
         int64_t key;
@@ -56,14 +60,14 @@ static bool put_shm(Sentry *sentry, Lines *lines, const char *line) {
         put_common(lines, "shm", key, id, mode, uid, gid);
         lines_unsigned(lines, "bytes", size);
         lines_unsigned(lines, "count", attached);
-        put_pid(sentry, lines, "creator", creator);
-        put_pid(sentry, lines, "last", last);
+        put_pid(sentry, lines, "creator", creator, inside);
+        put_pid(sentry, lines, "last", last, inside);
         lines_bool(lines, "removed", mode & 01000); /* SHM_DEST: goes with who is attached */
         lines_end(lines);
         return true;
 }
 
-static bool put_msg(Sentry *sentry, Lines *lines, const char *line) {
+static bool put_msg(Sentry *sentry, Lines *lines, const char *line, bool inside) {
         unsigned mode, sender, receiver, uid, gid;
         uint64_t id, bytes, count;
         int64_t key;
@@ -76,18 +80,18 @@ static bool put_msg(Sentry *sentry, Lines *lines, const char *line) {
         put_common(lines, "msg", key, id, mode, uid, gid);
         lines_unsigned(lines, "bytes", bytes);
         lines_unsigned(lines, "count", count);
-        put_pid(sentry, lines, "last_sender", sender);
-        put_pid(sentry, lines, "last_receiver", receiver);
+        put_pid(sentry, lines, "last_sender", sender, inside);
+        put_pid(sentry, lines, "last_receiver", receiver, inside);
         lines_end(lines);
         return true;
 }
 
-static bool put_sem(Sentry *sentry, Lines *lines, const char *line) {
+static bool put_sem(Sentry *sentry, Lines *lines, const char *line, bool inside) {
         unsigned mode, uid, gid;
         uint64_t id, count;
         int64_t key;
 
-        (void) sentry;
+        (void) sentry, (void) inside;
         /* key semid perms nsems uid gid … */
         if (sscanf(line, "%" SCNd64 " %" SCNu64 " %o %" SCNu64 " %u %u", &key, &id, &mode, &count, &uid, &gid) != 6)
                 return false;
@@ -98,11 +102,43 @@ static bool put_sem(Sentry *sentry, Lines *lines, const char *line) {
         return true;
 }
 
-/* Which namespace they show is decided when they are opened. */
-static int list_sysv(Sentry *sentry, Lines *lines) {
+/* From the beginning, wherever other processes that have the same file are with it. */
+static int read_shared(int fd, char **ret) {
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0, room = 0;
+
+        for (;;) {
+                ssize_t n;
+
+                if (room - size < 2) {
+                        char *longer = realloc(text, room == 0 ? 4096 : room * 2);
+
+                        if (!longer)
+                                return -ENOMEM;
+                        text = longer;
+                        room = room == 0 ? 4096 : room * 2;
+                }
+                n = pread(fd, text + size, room - size - 1, (off_t) size);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                size += (size_t) n;
+                if (size > SYSVIPC_MAX)
+                        return -EFBIG;
+        }
+        text[size] = '\0';
+        *ret = TAKE_PTR(text);
+        return 0;
+}
+
+/* Which namespace they show is decided when they are opened: inside, by the launcher, or by us, who have joined it. */
+static int list_sysv(Sentry *sentry, Lines *lines, bool inside) {
         static const struct {
                 const char *path;
-                bool (*put)(Sentry *sentry, Lines *lines, const char *line);
+                bool (*put)(Sentry *sentry, Lines *lines, const char *line, bool inside);
         } files[] = {
                 { "/proc/sysvipc/shm", put_shm },
                 { "/proc/sysvipc/msg", put_msg },
@@ -111,21 +147,24 @@ static int list_sysv(Sentry *sentry, Lines *lines) {
 
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
                 _cleanup_free_ char *text = NULL;
-                _cleanup_close_ int fd = open(files[i].path, O_RDONLY | O_CLOEXEC);
+                _cleanup_close_ int own = -EBADF;
+                int fd = sentry->host.sysvipc_fds[i], r;
                 char *rest, *line;
-                int r;
 
-                if (fd < 0 && errno == ENOENT) /* a kernel without */
+                if (!inside) {
+                        fd = own = open(files[i].path, O_RDONLY | O_CLOEXEC);
+                        if (fd < 0 && errno != ENOENT)
+                                return -errno;
+                }
+                if (fd < 0) /* a kernel without */
                         continue;
-                if (fd < 0)
-                        return -errno;
-                r = read_full_fd(fd, SYSVIPC_MAX, &text, NULL);
+                r = read_shared(fd, &text);
                 if (r < 0)
                         return r;
                 rest = text;
                 (void) strsep(&rest, "\n"); /* the header */
                 while ((line = strsep(&rest, "\n")))
-                        (void) files[i].put(sentry, lines, line);
+                        (void) files[i].put(sentry, lines, line, inside);
         }
         return lines->error;
 }
@@ -133,6 +172,7 @@ static int list_sysv(Sentry *sentry, Lines *lines) {
 static void put_queue(Sentry *sentry, Lines *lines, int dir_fd, const char *name) {
         _cleanup_close_ int fd = -EBADF;
         char text[QUEUE_TEXT_MAX], path[NAME_MAX + 2], mode[16];
+        struct mq_attr attributes;
         uint64_t bytes = 0;
         unsigned notify = 0;
         struct stat st;
@@ -158,7 +198,12 @@ static void put_queue(Sentry *sentry, Lines *lines, int dir_fd, const char *name
                 if (sscanf(text, "QSIZE:%" SCNu64 " NOTIFY:%*u SIGNO:%*u NOTIFY_PID:%u", &bytes, &notify) >= 1)
                         lines_unsigned(lines, "bytes", bytes);
                 if (notify != 0)
-                        put_pid(sentry, lines, "notifies", notify);
+                        put_pid(sentry, lines, "notifies", notify, false);
+        }
+        if (fd >= 0 && syscall(SYS_mq_getsetattr, fd, NULL, &attributes) >= 0) {
+                lines_unsigned(lines, "count", (uint64_t) attributes.mq_curmsgs);
+                lines_unsigned(lines, "max_messages", (uint64_t) attributes.mq_maxmsg);
+                lines_unsigned(lines, "max_bytes", (uint64_t) attributes.mq_msgsize);
         }
         lines_end(lines);
 }
@@ -215,17 +260,21 @@ static int list_queues(Sentry *sentry, GuestPid pid, Lines *lines) {
 int list_ipc(Sentry *sentry, GuestPid pid, Lines *lines) {
         struct stat ours, theirs;
         char path[64];
+        bool inside;
         int r;
 
         (void) snprintf(path, sizeof(path), "%d/ns/ipc", (int) pid);
         if (fstatat(sentry->host.proc_fd, path, &theirs, 0) < 0)
                 return errno == ENOENT ? -ESRCH : -errno;
-        r = lister_join(sentry, pid, CLONE_NEWIPC);
-        if (r < 0)
-                return r;
-        /* The number is another's now: what we would show is not the sandbox's. */
-        if (stat("/proc/self/ns/ipc", &ours) < 0 || ours.st_ino != theirs.st_ino)
-                return -ESRCH;
-        r = list_sysv(sentry, lines);
+        inside = theirs.st_ino == sentry->host.ipc_ns;
+        if (!inside) {
+                r = lister_join(sentry, pid, CLONE_NEWIPC);
+                if (r < 0)
+                        return r;
+                /* The number is another's now: what we would show is not the sandbox's. */
+                if (stat("/proc/self/ns/ipc", &ours) < 0 || ours.st_ino != theirs.st_ino)
+                        return -ESRCH;
+        }
+        r = list_sysv(sentry, lines, inside);
         return r < 0 ? r : list_queues(sentry, pid, lines);
 }

@@ -14,14 +14,30 @@
 #include "sentry.h"
 #include "util.h"
 
+/* The namespace that UNIX sockets are made in, where none of the tasks is. */
+static void add_made(SocketIndex *index, const HostSeccomp *host) {
+        const SocketSource source = { .netns = host->maker_net_ns, .diag_fd = host->maker_diag_fd, .net_dir = -EBADF };
+        int r;
+
+        if (source.diag_fd < 0 || index->n_namespaces > 0)
+                return;
+        index->namespaces[index->n_namespaces++] = source.netns;
+        r = socket_table_add(&index->table, &source);
+        if (r < 0)
+                index->error = r;
+}
+
 void socket_index_add(SocketIndex *index, Sentry *sentry, GuestPid pid) {
+        SocketSource source = { .diag_fd = -EBADF };
+        _cleanup_close_ int net_dir = -EBADF;
         struct stat st;
         char path[64];
-        int r;
+        int r = 0;
 
         (void) snprintf(path, sizeof(path), "%d/ns/net", (int) pid);
         if (fstatat(sentry->host.proc_fd, path, &st, 0) < 0)
                 return;
+        add_made(index, &sentry->host);
         for (size_t i = 0; i < index->n_namespaces; i++)
                 if (index->namespaces[i] == st.st_ino)
                         return;
@@ -29,9 +45,17 @@ void socket_index_add(SocketIndex *index, Sentry *sentry, GuestPid pid) {
                 return;
         /* Not tried again when it fails. */
         index->namespaces[index->n_namespaces++] = st.st_ino;
-        r = lister_join(sentry, pid, CLONE_NEWNET);
+        source.netns = st.st_ino;
+        if (st.st_ino == sentry->host.net_ns)
+                source.diag_fd = sentry->host.sock_diag_fd;
+        if (source.diag_fd < 0)
+                r = lister_join(sentry, pid, CLONE_NEWNET);
+        (void) snprintf(path, sizeof(path), "%d/net", (int) pid);
+        source.net_dir = net_dir = openat(sentry->host.proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (r >= 0 && net_dir < 0)
+                r = -errno;
         if (r >= 0)
-                r = socket_table_add(&index->table, st.st_ino);
+                r = socket_table_add(&index->table, &source);
         if (r < 0)
                 index->error = r;
         socket_table_sort(&index->table);
@@ -194,15 +218,11 @@ static int put_unknown(SocketList *list) {
 int list_sockets(Sentry *sentry, GuestPid pid, Lines *lines) {
         SocketList list = { .sentry = sentry, .lines = lines };
         FdTables tables;
-        struct stat st;
-        uint64_t own = 0;
         int r;
 
         r = fd_tables_read(sentry, &tables);
         if (r < 0)
                 return r;
-        if (stat("/proc/self/ns/net", &st) >= 0)
-                own = st.st_ino;
         for (size_t i = 0; i < tables.n; i++)
                 if (pid == 0 || tables.tables[i]->process->pid == pid)
                         socket_index_add(&list.index, sentry, tables.tables[i]->process->pid);
@@ -225,7 +245,7 @@ int list_sockets(Sentry *sentry, GuestPid pid, Lines *lines) {
                 for (Owner *o = owner; o && o < list.owners + list.n && o->inode == owner->inode; o++)
                         o->shown = true;
                 /* In the host's network namespace only what the sandbox holds is its own. */
-                if (owner || info->netns != own)
+                if (owner || sentry->profile->network != PROFILE_NETWORK_HOST || info->netns != sentry->host.net_ns)
                         r = put_socket(&list, info, owner);
         }
         if (r >= 0)

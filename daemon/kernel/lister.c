@@ -67,8 +67,12 @@ static int on_child(sd_event_source *source, int fd, uint32_t revents, void *use
 }
 
 /* A copy of a listener that lives on would leave the guests waiting, should we die. */
-static void close_others(int a, int b, int c, int d) {
-        int keep[] = { a, b, c, d, INT_MAX }, low = STDERR_FILENO + 1;
+static void close_others(const Sentry *sentry, int fd) {
+        const HostSeccomp *host = &sentry->host;
+        int keep[] = {
+                fd, host->proc_fd, host->pid_ns_fd, host->sock_diag_fd, host->maker_diag_fd, host->sysvipc_fds[0],
+                host->sysvipc_fds[1], host->sysvipc_fds[2], sentry->cgroup.fd, INT_MAX,
+        }, low = STDERR_FILENO + 1;
 
         for (size_t round = 0; round < ELEMENTSOF(keep); round++) {
                 int next = INT_MAX;
@@ -91,7 +95,7 @@ __attribute__((noreturn)) static void child_main(Sentry *sentry, ListFunction fu
         sigset_t alarm_only;
         int r;
 
-        close_others(fd, sentry->host.proc_fd, sentry->host.pid_ns_fd, sentry->cgroup.fd);
+        close_others(sentry, fd);
         /* Nobody in the sandbox may reach into this copy of everything. */
         (void) prctl(PR_SET_DUMPABLE, 0);
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);

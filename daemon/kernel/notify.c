@@ -238,19 +238,18 @@ void notifier_call_name(const Call *call, char *buffer, size_t size) {
 
 /* A fd answer takes two steps. ADDFD with the SEND flag would be one, but it marks the call as replied before
  * the fd is in the table: a signal in between makes the guest return a number without a file behind it. */
-static int answer_fd(NotifySlot *slot, Verdict verdict, struct seccomp_notif_resp *response) {
-        struct seccomp_notif_addfd add = {
-                .id = slot->id,
-                .srcfd = (uint32_t) verdict.host_fd,
-                .newfd_flags = (uint32_t) verdict.value,
-        };
+static int add_fd(const NotifySlot *slot, int host_fd, uint32_t flags) {
+        struct seccomp_notif_addfd add = { .id = slot->id, .srcfd = (uint32_t) host_fd, .newfd_flags = flags };
         int fd;
 
         fd = ioctl(slot->listener->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-        if (fd < 0)
-                return -errno;
-        response->val = fd;
-        return 0;
+        return fd < 0 ? -errno : fd;
+}
+
+int notifier_add_fd(Notifier *notifier, const Call *call, int fd, uint32_t flags) {
+        const NotifySlot *slot = slot_of(notifier, call->cookie);
+
+        return slot ? add_fd(slot, fd, flags) : -ESRCH;
 }
 
 /* Gives a call its answer, and the slot free unless it is parked. Returns the descriptor that a VERDICT_FD became, or
@@ -270,10 +269,12 @@ static int complete(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
                 response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
                 break;
         case VERDICT_FD:
-                r = answer_fd(slot, verdict, &response);
+                r = add_fd(slot, verdict.host_fd, (uint32_t) verdict.value);
                 if (r < 0)
                         response.error = host_error_to_guest(r);
-                fd = r < 0 ? response.error : (int) response.val;
+                else
+                        response.val = r;
+                fd = r < 0 ? response.error : r;
                 safe_close(verdict.host_fd);
                 break;
         case VERDICT_PARKED:

@@ -92,5 +92,9 @@ void notifier_call_name(const Call *call, char *buffer, size_t size);
 /* The name of its architecture, by libseccomp's names. */
 const char *notifier_arch_name(const Call *call);
 
+/* Adds a copy of fd to the descriptors of a caller that waits, with flags as of open(2). Its number there, or a negative
+ * errno. */
+int notifier_add_fd(Notifier *notifier, const Call *call, int fd, uint32_t flags);
+
 /* Answers a call that was parked. */
 void notifier_answer(Notifier *notifier, const Call *call, Verdict verdict);

@@ -66,7 +66,9 @@ typedef struct Dump {
         uint64_t netns;
         const char *protocol;
         uint8_t type;
-        uint32_t own_inode; /* of the socket that we ask by */
+        int fd;             /* what we ask by */
+        uint32_t own_inode; /* its inode */
+        uint32_t sequence;  /* of the last request */
         struct rtattr *attributes[ATTRIBUTES_MAX]; /* of the message at hand */
         int (*parse)(struct Dump *dump, const struct nlmsghdr *header);
 } Dump;
@@ -227,20 +229,14 @@ static int dump_run(Dump *dump, void *request, size_t size) {
                 char body[128];
         } message = { .header = { .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
         static char buffer[128 * 1024] __attribute__((aligned(NLMSG_ALIGNTO)));
-        _cleanup_close_ int fd = -EBADF;
-        struct stat st;
 
         memcpy(message.body, request, size);
         message.header.nlmsg_len = (uint32_t) NLMSG_LENGTH(size);
-        fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-        if (fd < 0)
-                return -errno;
-        if (fstat(fd, &st) >= 0)
-                dump->own_inode = (uint32_t) st.st_ino;
-        if (send(fd, &message, message.header.nlmsg_len, 0) < 0)
+        message.header.nlmsg_seq = ++dump->sequence;
+        if (send(dump->fd, &message, message.header.nlmsg_len, 0) < 0)
                 return -errno;
         for (;;) {
-                ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
+                ssize_t n = recv(dump->fd, buffer, sizeof(buffer), 0);
                 size_t left = n > 0 ? (size_t) n : 0;
 
                 if (n < 0 && errno == EINTR)
@@ -252,6 +248,8 @@ static int dump_run(Dump *dump, void *request, size_t size) {
                         const struct nlmsgerr *error = NLMSG_DATA(header);
                         int r;
 
+                        if (header->nlmsg_seq != dump->sequence)
+                                continue;
                         if (header->nlmsg_type == NLMSG_DONE)
                                 return 0;
                         if (header->nlmsg_type == NLMSG_ERROR)
@@ -266,16 +264,36 @@ static int dump_run(Dump *dump, void *request, size_t size) {
         }
 }
 
+/* One at a time asks by a socket that several processes have. Who died in the middle of a dump has left the rest of it,
+ * and no other is begun before that is read. */
+static int take_turn(Dump *dump) {
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+        char rest[64];
+
+        while (fcntl(dump->fd, F_SETLKW, &lock) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        while (recv(dump->fd, rest, sizeof(rest), MSG_DONTWAIT | MSG_TRUNC) > 0)
+                ;
+        dump->sequence = (uint32_t) getpid() << 8;
+        return 0;
+}
+
+static void end_turn(const Dump *dump) {
+        struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+        (void) fcntl(dump->fd, F_SETLK, &lock);
+}
+
 /* Files of /proc/net that look alike: "sl local_address rem_address st tx_queue:rx_queue … uid timeout inode". */
-static int add_from_proc(SocketTable *table, uint64_t netns, const char *file, int family, uint8_t type,
+static int add_from_proc(SocketTable *table, const SocketSource *source, const char *file, int family, uint8_t type,
                          const char *protocol) {
         _cleanup_free_ char *text = NULL;
         _cleanup_close_ int fd = -EBADF;
-        char path[64], *rest, *line;
+        char *rest, *line;
         int r;
 
-        (void) snprintf(path, sizeof(path), "/proc/self/net/%s", file);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
+        fd = openat(source->net_dir, file, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
         r = read_full_fd(fd, PROC_NET_MAX, &text, NULL);
@@ -284,7 +302,7 @@ static int add_from_proc(SocketTable *table, uint64_t netns, const char *file, i
         rest = text;
         (void) strsep(&rest, "\n"); /* the header */
         while ((line = strsep(&rest, "\n"))) {
-                SocketInfo info = { .netns = netns, .family = (uint16_t) family, .type = type, .protocol = protocol };
+                SocketInfo info = { .netns = source->netns, .family = (uint16_t) family, .type = type, .protocol = protocol };
                 char local[33], peer[33];
                 unsigned local_port, peer_port, state;
                 uint32_t addresses[2][4] = {};
@@ -311,7 +329,7 @@ static int add_from_proc(SocketTable *table, uint64_t netns, const char *file, i
         return 0;
 }
 
-int socket_table_add(SocketTable *table, uint64_t netns) {
+static int add_all(SocketTable *table, const SocketSource *source, Dump *dump) {
         static const struct {
                 int family, protocol;
                 uint8_t type;
@@ -340,10 +358,9 @@ int socket_table_add(SocketTable *table, uint64_t netns) {
                 .sdiag_family = AF_PACKET,
                 .pdiag_show = PACKET_SHOW_INFO | PACKET_SHOW_MEMINFO,
         };
-        Dump dump = { .table = table, .netns = netns };
         int r, result = 0;
 
-        for (size_t i = 0; i < ELEMENTSOF(inet); i++) {
+        for (size_t i = 0; source->net_dir >= 0 && i < ELEMENTSOF(inet); i++) {
                 struct inet_diag_req_v2 request = {
                         .sdiag_family = (uint8_t) inet[i].family,
                         .sdiag_protocol = (uint8_t) inet[i].protocol,
@@ -351,30 +368,51 @@ int socket_table_add(SocketTable *table, uint64_t netns) {
                 };
                 size_t before = table->n;
 
-                dump.parse = parse_inet;
-                dump.protocol = inet[i].name;
-                dump.type = inet[i].type;
-                r = inet[i].protocol == 0 ? -EOPNOTSUPP : dump_run(&dump, &request, sizeof(request));
+                dump->parse = parse_inet;
+                dump->protocol = inet[i].name;
+                dump->type = inet[i].type;
+                r = inet[i].protocol == 0 ? -EOPNOTSUPP : dump_run(dump, &request, sizeof(request));
                 /* A kernel without that family of interfaces says so in several ways. */
                 if (r < 0 && r != -ENOMEM && table->n == before)
-                        r = add_from_proc(table, netns, inet[i].file, inet[i].family, inet[i].type, inet[i].name);
+                        r = add_from_proc(table, source, inet[i].file, inet[i].family, inet[i].type, inet[i].name);
                 if (r == -ENOMEM || r == -ENOSPC)
                         return r;
                 if (r < 0 && r != -ENOENT) /* no IPv6 */
                         result = r;
         }
-        dump.parse = parse_unix;
-        r = dump_run(&dump, &unix_request, sizeof(unix_request));
+        dump->parse = parse_unix;
+        r = dump_run(dump, &unix_request, sizeof(unix_request));
         if (r >= 0) {
-                dump.parse = parse_netlink;
-                r = dump_run(&dump, &netlink_request, sizeof(netlink_request));
+                dump->parse = parse_netlink;
+                r = dump_run(dump, &netlink_request, sizeof(netlink_request));
         }
         if (r >= 0) {
-                dump.parse = parse_packet;
-                r = dump_run(&dump, &packet_request, sizeof(packet_request));
+                dump->parse = parse_packet;
+                r = dump_run(dump, &packet_request, sizeof(packet_request));
         }
         /* Without them their sockets are those that processes have, with what their descriptors tell. */
         return r == -ENOMEM || r == -ENOSPC ? r : result;
+}
+
+int socket_table_add(SocketTable *table, const SocketSource *source) {
+        Dump dump = { .table = table, .netns = source->netns, .fd = source->diag_fd };
+        _cleanup_close_ int own = -EBADF;
+        struct stat st;
+        int r;
+
+        if (dump.fd < 0) {
+                dump.fd = own = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+                if (own < 0)
+                        return -errno;
+        }
+        if (fstat(dump.fd, &st) >= 0)
+                dump.own_inode = (uint32_t) st.st_ino;
+        r = take_turn(&dump);
+        if (r < 0)
+                return r;
+        r = add_all(table, source, &dump);
+        end_turn(&dump);
+        return r;
 }
 
 int socket_table_add_unknown(SocketTable *table, uint32_t inode, const char *protocol, SocketInfo **ret) {

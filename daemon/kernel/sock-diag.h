@@ -30,8 +30,16 @@ typedef struct SocketTable {
 
 void socket_table_done(SocketTable *table);
 
-/* Adds the sockets of the network namespace that we are in. 0, -ENOMEM, or why nothing could be found out. */
-int socket_table_add(SocketTable *table, uint64_t netns);
+/* Where to ask for the sockets of a network namespace. */
+typedef struct SocketSource {
+        uint64_t netns; /* its inode */
+        int diag_fd;    /* a socket of sock_diag(7) that was made there, which other processes have, too; -EBADF: that is where
+                         * we are */
+        int net_dir;    /* /proc/PID/net of a task there; -EBADF: nothing but UNIX sockets can be in it */
+} SocketSource;
+
+/* Adds the sockets of a network namespace. 0, -ENOMEM, or why nothing could be found out. */
+int socket_table_add(SocketTable *table, const SocketSource *source);
 /* Adds one that nothing but its name of the protocol (getxattr "system.sockprotoname") is known of. */
 int socket_table_add_unknown(SocketTable *table, uint32_t inode, const char *protocol, SocketInfo **ret);
 /* By inode, for socket_table_find(). */

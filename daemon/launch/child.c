@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/magic.h>
+#include <linux/netlink.h>
 #include <linux/securebits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -28,6 +29,7 @@
 #include "mounts.h"
 #include "profile-features.h"
 #include "program.h"
+#include "socket-maker.h"
 #include "uplink.h"
 #include "util.h"
 
@@ -87,6 +89,8 @@ static int open_handles(int root, int ret[static _LAUNCH_FD_MAX], LaunchFailure 
                 { LAUNCH_FD_USER_NS, "self/ns/user" },
                 { LAUNCH_FD_PID_NS, "self/ns/pid" },
                 { LAUNCH_FD_UTS_NS, "self/ns/uts" },
+                { LAUNCH_FD_NET_NS, "self/ns/net" },
+                { LAUNCH_FD_IPC_NS, "self/ns/ipc" },
         };
         int r;
 
@@ -104,8 +108,17 @@ static int open_handles(int root, int ret[static _LAUNCH_FD_MAX], LaunchFailure 
         return 0;
 }
 
+/* What shows the namespaces that were made, and is bound to them by its making. A kernel that has none of it, or walls
+ * around us that forbid it, leave less to be listed. */
+static void open_views(int ret[static _LAUNCH_FD_MAX]) {
+        ret[LAUNCH_FD_SOCK_DIAG] = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+        ret[LAUNCH_FD_SHM] = open("/proc/sysvipc/shm", O_RDONLY | O_CLOEXEC);
+        ret[LAUNCH_FD_MSG] = open("/proc/sysvipc/msg", O_RDONLY | O_CLOEXEC);
+        ret[LAUNCH_FD_SEM] = open("/proc/sysvipc/sem", O_RDONLY | O_CLOEXEC);
+}
+
 /* From here on no call may be made that the filter of the sandbox notifies: nobody answers it yet. */
-static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_MAX], int32_t flags, uint32_t walls,
+static int hand_over(const LaunchChild *child, const int handles[static _LAUNCH_FD_MAX], int32_t flags, uint32_t walls,
                      pid_t pid, LaunchFailure *failure) {
         LaunchMessage message = {
                 .version = LAUNCH_PROTOCOL_VERSION,
@@ -113,7 +126,8 @@ static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_M
                 .value = flags,
                 .walls = walls,
         };
-        const size_t fds_size = _LAUNCH_FD_MAX * sizeof(int);
+        int fds[_LAUNCH_FD_MAX];
+        size_t n = 0, fds_size;
         struct ucred credentials = { .pid = pid, .uid = getuid(), .gid = getgid() };
         union {
                 char buffer[CMSG_SPACE(_LAUNCH_FD_MAX * sizeof(int)) + CMSG_SPACE(sizeof(credentials))];
@@ -124,10 +138,17 @@ static int hand_over(const LaunchChild *child, const int fds[static _LAUNCH_FD_M
                 .msg_iov = &iov,
                 .msg_iovlen = 1,
                 .msg_control = control.buffer,
-                .msg_controllen = sizeof(control.buffer),
         };
-        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+        struct cmsghdr *cmsg;
 
+        for (size_t i = 0; i < _LAUNCH_FD_MAX; i++)
+                if (handles[i] >= 0) {
+                        message.fds |= 1U << i;
+                        fds[n++] = handles[i];
+                }
+        fds_size = n * sizeof(int);
+        header.msg_controllen = CMSG_SPACE(fds_size) + CMSG_SPACE(sizeof(credentials));
+        cmsg = CMSG_FIRSTHDR(&header);
         cmsg->cmsg_level = SOL_SOCKET;
         cmsg->cmsg_type = SCM_RIGHTS;
         cmsg->cmsg_len = CMSG_LEN(fds_size);
@@ -231,6 +252,8 @@ static uint32_t walls_of(const LaunchChild *child, bool in_cgroup) {
                         walls |= 1U << namespaces[i].wall;
         if (profile->capabilities == 0 && profile->users != PROFILE_USERS_HOST)
                 walls |= 1U << LAUNCH_WALL_NO_CAPABILITIES;
+        if (socket_maker_is_needed(profile))
+                walls |= 1U << LAUNCH_WALL_UNIX_SOCKETS;
         if (in_cgroup)
                 walls |= 1U << LAUNCH_WALL_CGROUP;
         if (in_cgroup && child->cgroup->limited)
@@ -287,13 +310,15 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         const LaunchRequest *request = child->request;
         _cleanup_(filter_programs_done) FilterPrograms filter = {};
         _cleanup_close_ int root = -EBADF;
-        int handles[_LAUNCH_FD_MAX]; /* close-on-exec all, and at a failure this process ends */
+        int handles[_LAUNCH_FD_MAX], hostname_fds[2]; /* close-on-exec all, and at a failure this process ends */
         _cleanup_(program_done) Program program = {};
         Courier courier = { .child = child, .fds = handles, .pid = getpid(), .failure = failure };
         bool killable, in_cgroup = false;
         uint32_t walls = 0;
         int r;
 
+        for (size_t i = 0; i < _LAUNCH_FD_MAX; i++)
+                handles[i] = -EBADF;
         /* In the namespaces of others we can be seen from now on, or from the start: none of them may open
          * /proc/PID/exe, which is still the launcher, or reach into our memory. Exec ends this. */
         if (prctl(PR_SET_DUMPABLE, 0) < 0)
@@ -311,8 +336,13 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                 r = isolate_new_child(request->profile, failure);
                 if (r >= 0 && child->uplink_fd >= 0)
                         r = uplink_connect(child->uplink_fd, failure);
-                if (r >= 0 && (request->profile->namespaces & CLONE_NEWNS))
-                        r = mounts_apply(request->profile, failure);
+                if (r >= 0)
+                        open_views(handles);
+                if (r >= 0 && (request->profile->namespaces & CLONE_NEWNS)) {
+                        r = mounts_apply(request->profile, hostname_fds, failure);
+                        handles[LAUNCH_FD_HOSTNAME] = r < 0 ? -EBADF : hostname_fds[0];
+                        handles[LAUNCH_FD_DOMAINNAME] = r < 0 ? -EBADF : hostname_fds[1];
+                }
         }
         if (r < 0)
                 return r;
@@ -334,7 +364,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                 return r;
 
         if (child->filter_fd < 0)
-                r = filter_build(profile_features(request->profile), &filter, failure);
+                r = filter_build(launch_features(request->profile), &filter, failure);
         else {
                 r = filter_receive(child->filter_fd, &filter);
                 if (r < 0 && r != -ENODATA)
@@ -361,6 +391,12 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                 r = courier_start(&courier);
                 if (r < 0)
                         return r;
+        }
+        if (child->maker_fd >= 0) {
+                r = socket_maker_wait(child->maker_fd, failure);
+                if (r < 0)
+                        return r;
+                handles[LAUNCH_FD_MAKER] = child->maker_fd;
         }
         /* A restored process gets those that it had, no higher than these, when it has everything else. */
         r = request->restore ? 0 : program_set_rlimits(request->profile, failure);

@@ -16,6 +16,7 @@ typedef struct LaunchChild {
         const LaunchCgroup *cgroup;        /* to enter, if there is one */
         bool in_cgroup;                    /* it was born there */
         int uplink_fd;                     /* who connects the network to that outside, or -EBADF */
+        int maker_fd;                      /* who makes its UNIX sockets, or -EBADF */
         int status_fd;                     /* pipe to the parent for a LaunchFailure; closes with exec. -EBADF: in place,
                                             * there is no parent */
         int init_fd;                       /* sentry-init, when the program gets one, or sentry-stub; else -EBADF */

@@ -93,15 +93,15 @@ static int add_all_but(Alternatives *a, const uint64_t *values, unsigned n, uint
         return r;
 }
 
-/* The ways in which an argument can match none of the row's conditions on it. */
-static int alternatives_of(const SyscallRow *row, unsigned arg, Alternatives *ret) {
+/* The ways in which an argument can match none of the conditions on it. */
+static int alternatives_of(const SyscallWhen *whens, unsigned n_whens, unsigned arg, Alternatives *ret) {
         uint64_t values[SYSCALL_WHEN_MAX], bits = 0;
         SyscallTest test = TEST_IS;
         unsigned n = 0;
 
         *ret = (Alternatives) { .arg = arg };
-        for (unsigned i = 0; i < row->n_when; i++) {
-                const SyscallWhen *when = row->when + i;
+        for (unsigned i = 0; i < n_whens; i++) {
+                const SyscallWhen *when = whens + i;
 
                 if (when->arg != arg)
                         continue;
@@ -131,14 +131,14 @@ static int alternatives_of(const SyscallRow *row, unsigned arg, Alternatives *re
         return -EOPNOTSUPP;
 }
 
-/* Lets the calls pass that match none of the row's conditions. */
-static int allow_others(scmp_filter_ctx context, const SyscallRow *row, int number) {
+/* Lets the calls pass that match none of the conditions. */
+static int allow_others(scmp_filter_ctx context, const SyscallWhen *whens, unsigned n_whens, int number) {
         Alternatives of[SYSCALL_ARGS_MAX];
         unsigned n = 0, at[SYSCALL_ARGS_MAX] = {};
         int r;
 
         for (unsigned arg = 0; arg < SYSCALL_ARGS_MAX; arg++) {
-                r = alternatives_of(row, arg, of + n);
+                r = alternatives_of(whens, n_whens, arg, of + n);
                 if (r < 0)
                         return r;
                 if (of[n].n > 0)
@@ -266,10 +266,12 @@ static int build_notify(uint32_t features, FilterPrograms *ret) {
 
         for (SyscallId id = 0; id < _SYSCALL_ID_MAX; id++) {
                 const SyscallRow *row = syscall_table + id;
-                bool ours = syscall_row_is_ours(row, features);
+                const SyscallWhen *whens;
+                unsigned n_whens;
+                bool ours = syscall_row_calls(row, features, &whens, &n_whens);
                 int number;
 
-                if (ours && row->n_when == 0)
+                if (ours && n_whens == 0)
                         continue;
                 number = row_number(row);
                 if (number < 0)
@@ -278,7 +280,7 @@ static int build_notify(uint32_t features, FilterPrograms *ret) {
                 if (ours) {
                         r = seccomp_syscall_priority(context, number, PRIORITY_CONDITIONAL);
                         if (r >= 0)
-                                r = allow_others(context, row, number);
+                                r = allow_others(context, whens, n_whens, number);
                 } else
                         r = seccomp_rule_add_array(context, SCMP_ACT_ALLOW, number, 0, NULL);
                 if (r < 0 && r != -EEXIST)

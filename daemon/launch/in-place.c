@@ -15,6 +15,7 @@
 #include "launch-protocol.h"
 #include "launch.h"
 #include "program.h"
+#include "socket-maker.h"
 #include "util.h"
 
 #ifndef CLONE_NEWTIME
@@ -50,11 +51,13 @@ static int launch(const LaunchRequest *request, LaunchFailure *failure) {
                 .caller_cwd = program_caller_cwd(),
                 .cgroup = &no_cgroup,
                 .uplink_fd = -EBADF,
+                .maker_fd = -EBADF,
                 .status_fd = -EBADF,
                 .init_fd = -EBADF,
                 .filter_fd = -EBADF,
         };
         struct sigaction action = { .sa_handler = SIG_DFL };
+        SocketMaker maker = SOCKET_MAKER_NONE;
         sigset_t all;
         int r;
 
@@ -73,6 +76,12 @@ static int launch(const LaunchRequest *request, LaunchFailure *failure) {
         (void) sigfillset(&all);
         if (sigprocmask(SIG_SETMASK, &all, &child.signal_mask) < 0 || sigaction(SIGCHLD, &action, &child.child_action) < 0)
                 return failure_set(failure, errno, NULL, "cannot prepare the launch");
+        if (socket_maker_is_needed(request->profile)) {
+                r = socket_maker_start(&maker, true, failure);
+                if (r < 0)
+                        return r;
+                child.maker_fd = maker.fd; /* until exec */
+        }
         r = isolate_new(request->profile, NULL, failure);
         if (r < 0)
                 return r;

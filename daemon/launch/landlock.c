@@ -101,6 +101,15 @@ static int grant_mounts(const Profile *profile, int ruleset, uint64_t access) {
         return r;
 }
 
+static long abi_version(void) {
+        return syscall(SYS_landlock_create_ruleset, NULL, 0, VERSION_FLAG);
+}
+
+bool landlock_scopes_sockets(const Profile *profile) {
+        return profile->landlock != PROFILE_LANDLOCK_OFF && profile->network == PROFILE_NETWORK_HOST &&
+                abi_version() >= ABI_SCOPES;
+}
+
 int landlock_enter(const Profile *profile, uint32_t *walls, LaunchFailure *failure) {
         _cleanup_close_ int fd = -EBADF;
         bool full = profile->landlock == PROFILE_LANDLOCK_FULL;
@@ -113,7 +122,7 @@ int landlock_enter(const Profile *profile, uint32_t *walls, LaunchFailure *failu
         if (profile->landlock == PROFILE_LANDLOCK_OFF ||
             (!full && !profile->pid_host && profile->network != PROFILE_NETWORK_HOST))
                 return 0;
-        abi = syscall(SYS_landlock_create_ruleset, NULL, 0, VERSION_FLAG);
+        abi = abi_version();
         if (abi < ABI_FILES) /* a second wall only: there is none here, and `sentryctl status` shows none */
                 return 0;
 
@@ -121,7 +130,7 @@ int landlock_enter(const Profile *profile, uint32_t *walls, LaunchFailure *failu
                 ruleset.scoped |= SCOPE_SIGNALS;
                 stands |= 1U << LAUNCH_WALL_LANDLOCK_SIGNALS;
         }
-        if (abi >= ABI_SCOPES && profile->network == PROFILE_NETWORK_HOST) {
+        if (landlock_scopes_sockets(profile)) {
                 ruleset.scoped |= SCOPE_SOCKETS;
                 stands |= 1U << LAUNCH_WALL_LANDLOCK_SOCKETS;
         }
@@ -129,7 +138,8 @@ int landlock_enter(const Profile *profile, uint32_t *walls, LaunchFailure *failu
                 ruleset.handled_access_fs = write_access(abi);
                 stands |= 1U << LAUNCH_WALL_LANDLOCK_FILES;
         }
-        if (full && abi >= ABI_PORTS && profile->network == PROFILE_NETWORK_NONE) {
+        /* Under rules for addresses TCP is bound and connected by sentry-kernel. */
+        if (full && abi >= ABI_PORTS && (profile->network == PROFILE_NETWORK_NONE || profile->addresses.n > 0)) {
                 ruleset.handled_access_net = BIND_TCP | CONNECT_TCP;
                 stands |= 1U << LAUNCH_WALL_LANDLOCK_PORTS;
         }

@@ -22,8 +22,8 @@
 #include "filter.h"
 #include "isolate.h"
 #include "launch.h"
-#include "profile-features.h"
 #include "program.h"
+#include "socket-maker.h"
 #include "syscall.h"
 #include "uplink.h"
 #include "util.h"
@@ -51,6 +51,7 @@ typedef struct Launch {
         char *caller_cwd;                            /* owned */
         LaunchCgroup cgroup;
         Uplink uplink;
+        SocketMaker maker;
         int signal_fd;
         int status_fds[2];                           /* pipe: child writes */
         int init_fd;                                 /* sentry-init or sentry-stub, or -EBADF */
@@ -64,6 +65,7 @@ typedef struct Launch {
 static void launch_done(Launch *launch) {
         cgroup_done(&launch->cgroup);
         uplink_done(&launch->uplink);
+        socket_maker_done(&launch->maker);
         free(launch->caller_cwd);
         safe_close(launch->signal_fd);
         safe_close(launch->init_fd);
@@ -197,6 +199,11 @@ static int prepare(Launch *launch) {
                 if (r < 0)
                         return r;
         }
+        if (socket_maker_is_needed(request->profile) && request->init_pidfd < 0) {
+                r = socket_maker_start(&launch->maker, false, failure);
+                if (r < 0)
+                        return r;
+        }
         r = read_bounds(request, &launch->bounds, failure);
         if (r < 0)
                 return r;
@@ -231,7 +238,7 @@ static int attend(Launch *launch, LaunchWait *wait) {
         (void) snprintf(path, sizeof(path), "/proc/%d/status", wait->pid);
         wait->proc_status_fd = open(path, O_RDONLY | O_CLOEXEC);
 
-        r = filter_build(profile_features(launch->request->profile), &filter, &launch->failure);
+        r = filter_build(launch_features(launch->request->profile), &filter, &launch->failure);
         if (r < 0)
                 return r;
         r = filter_send(&filter, launch->filter_fds[1]);
@@ -250,6 +257,7 @@ static _Noreturn void run_child(const Launch *launch, bool in_cgroup) {
                 .cgroup = &launch->cgroup,
                 .in_cgroup = in_cgroup,
                 .uplink_fd = launch->uplink.fd,
+                .maker_fd = launch->maker.fd,
                 .status_fd = launch->status_fds[1],
                 .init_fd = launch->init_fd,
                 .filter_fd = launch->filter_fds[0],
@@ -270,6 +278,7 @@ int launch_run(const LaunchRequest *request) {
                 .request = request,
                 .cgroup = { .parent_fd = -EBADF, .fd = -EBADF, .procs_fd = -EBADF, .events_fd = -EBADF },
                 .uplink = UPLINK_NONE,
+                .maker = SOCKET_MAKER_NONE,
                 .signal_fd = -EBADF,
                 .init_fd = -EBADF,
                 .status_fds = { -EBADF, -EBADF },

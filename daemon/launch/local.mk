@@ -37,6 +37,8 @@ liblaunch_a_SOURCES = \
 	daemon/launch/program.h \
 	daemon/launch/scope.c \
 	daemon/launch/scope.h \
+	daemon/launch/socket-maker.c \
+	daemon/launch/socket-maker.h \
 	daemon/launch/uplink.c \
 	daemon/launch/uplink.h \
 	daemon/launch/users-host.c \

@@ -102,9 +102,10 @@ static char *cut_stat(const char *text, const CpuSet *cpus) {
         return cut;
 }
 
-/* In each /proc of the sandbox. */
-static int state_in_proc(Mounter *mounter, const char *name, const char *text) {
+/* In each /proc of the sandbox; *fd stays open. */
+static int state_file_in_proc(Mounter *mounter, const char *name, const char *text, int *fd) {
         const Profile *profile = mounter->profile;
+        char file[SCRATCH_NAME_MAX];
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < profile->n_mounts; i++) {
@@ -112,9 +113,15 @@ static int state_in_proc(Mounter *mounter, const char *name, const char *text) {
 
                 if (profile->mounts[i].type == PROFILE_MOUNT_PROC &&
                     (size_t) snprintf(path, sizeof(path), "%s/%s", profile->mounts[i].destination, name) < sizeof(path))
-                        r = mounter_overlay_text(mounter, path, text);
+                        r = mounter_overlay_file(mounter, path, text, fd, file);
         }
         return r;
+}
+
+static int state_in_proc(Mounter *mounter, const char *name, const char *text) {
+        _cleanup_close_ int fd = -EBADF;
+
+        return state_file_in_proc(mounter, name, text, &fd);
 }
 
 static int state_cpus(Mounter *mounter) {
@@ -210,6 +217,23 @@ static int state_version(Mounter *mounter) {
         return r;
 }
 
+/* sentry-kernel writes there what sethostname(2) and setdomainname(2) set, which the host's kernel knows nothing of. */
+static int state_names(Mounter *mounter) {
+        const Profile *profile = mounter->profile;
+        struct utsname host;
+        char text[sizeof(host.nodename) + 1];
+        int r;
+
+        if (uname(&host) < 0)
+                return -errno;
+        (void) snprintf(text, sizeof(text), "%.64s\n", profile->hostname ?: host.nodename);
+        r = state_file_in_proc(mounter, "sys/kernel/hostname", text, &mounter->names[0]);
+        (void) snprintf(text, sizeof(text), "%.64s\n", profile->domainname ?: host.domainname);
+        if (r >= 0)
+                r = state_file_in_proc(mounter, "sys/kernel/domainname", text, &mounter->names[1]);
+        return r;
+}
+
 int mounter_state_facts(Mounter *mounter) {
         int r;
 
@@ -218,6 +242,8 @@ int mounter_state_facts(Mounter *mounter) {
                 r = state_memory(mounter);
         if (r >= 0)
                 r = state_version(mounter);
+        if (r >= 0)
+                r = state_names(mounter);
         if (r < 0)
                 return failure_set(mounter->failure, r, NULL, "cannot lay the sandbox's own facts over those of the machine");
         return 0;

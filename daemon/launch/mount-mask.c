@@ -69,17 +69,11 @@ static int cover(Mounter *mounter, int target, const char *name) {
         return tree_attach(tree, target, "", MASK_ATTRIBUTES, false);
 }
 
-int mounter_overlay_text(Mounter *mounter, const char *path, const char *text) {
-        _cleanup_close_ int target = -EBADF, file = -EBADF;
+static int make_file(Mounter *mounter, const char *text, char name[static SCRATCH_NAME_MAX]) {
+        _cleanup_close_ int file = -EBADF;
         size_t size = strlen(text);
-        char name[16];
-        int r;
 
-        r = open_target(mounter, path, &target);
-        if (r <= 0)
-                return r;
-
-        (void) snprintf(name, sizeof(name), "%u", mounter->n_scratch++);
+        (void) snprintf(name, SCRATCH_NAME_MAX, "%u", mounter->n_scratch++);
         file = openat(mounter->scratch, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
         if (file < 0)
                 return -errno;
@@ -91,7 +85,27 @@ int mounter_overlay_text(Mounter *mounter, const char *path, const char *text) {
                 p += n;
                 size -= (size_t) n;
         }
-        return cover(mounter, target, name);
+        return TAKE_FD(file);
+}
+
+int mounter_overlay_file(Mounter *mounter, const char *path, const char *text, int *fd,
+                         char name[static SCRATCH_NAME_MAX]) {
+        _cleanup_close_ int target = -EBADF;
+        int r;
+
+        r = open_target(mounter, path, &target);
+        if (r <= 0)
+                return r;
+        if (*fd < 0)
+                *fd = make_file(mounter, text, name);
+        return *fd < 0 ? *fd : cover(mounter, target, name);
+}
+
+int mounter_overlay_text(Mounter *mounter, const char *path, const char *text) {
+        _cleanup_close_ int fd = -EBADF;
+        char name[SCRATCH_NAME_MAX];
+
+        return mounter_overlay_file(mounter, path, text, &fd, name);
 }
 
 static int mask(Mounter *mounter, const char *path) {

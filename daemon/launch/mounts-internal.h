@@ -10,6 +10,8 @@
 #include "failure.h"
 #include "profile.h"
 
+#define SCRATCH_NAME_MAX 16
+
 /* A sandbox's file system while it is put together. */
 typedef struct Mounter {
         const Profile *profile;   /* immutable */
@@ -18,6 +20,8 @@ typedef struct Mounter {
         int *sources;             /* owned: per mount of the profile a detached tree, or -EBADF */
         int scratch;              /* owned: a file system of ours that the sandbox sees single files of, or -EBADF; it lies
                                    * over the old root directory and goes with that */
+        int names[2];             /* owned: the host and domain name of the sandbox as /proc/sys/kernel has them, for
+                                   * writing; or -EBADF */
         unsigned n_over_root;     /* what else lies over the old root directory, below the new one */
         unsigned n_scratch;       /* files in it that have numbers for names */
         dev_t *own;               /* owned: file systems made here, where missing directories may be made */
@@ -40,6 +44,9 @@ int mounter_open_destination(Mounter *mounter, const ProfileMount *mount, bool d
 int mounter_prepare_scratch(Mounter *mounter);
 /* Lays a file that says text (read-only) over the one at path in the sandbox, if there is one. */
 int mounter_overlay_text(Mounter *mounter, const char *path, const char *text);
+/* The same with one file over several: *fd and name are what the call for the first of them made, before which *fd is
+ * -EBADF. The file stays open for writing. */
+int mounter_overlay_file(Mounter *mounter, const char *path, const char *text, int *fd, char name[static SCRATCH_NAME_MAX]);
 /* Hides what nobody in a sandbox needs to see, makes read-only what the profile wants so. */
 int mounter_mask(Mounter *mounter);
 

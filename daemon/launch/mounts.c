@@ -48,6 +48,8 @@ static void mounter_done(Mounter *mounter) {
         free(mounter->sources);
         free(mounter->own);
         safe_close(mounter->scratch);
+        safe_close(mounter->names[0]);
+        safe_close(mounter->names[1]);
         safe_close(mounter->root);
 }
 
@@ -487,9 +489,10 @@ static int mount_all(Mounter *mounter) {
         return switch_root(mounter);
 }
 
-int mounts_apply(const Profile *profile, LaunchFailure *failure) {
+int mounts_apply(const Profile *profile, int ret_names[static 2], LaunchFailure *failure) {
         _cleanup_(mounter_done) Mounter mounter = {
                 .profile = profile, .failure = failure, .root = -EBADF, .scratch = -EBADF,
+                .names = { -EBADF, -EBADF },
         };
         mode_t mask;
         int r;
@@ -506,5 +509,8 @@ int mounts_apply(const Profile *profile, LaunchFailure *failure) {
         umask(mask);
         if (r >= 0 && profile->mount_calls.kinds != 0)
                 r = mounts_lock(failure);
+        if (r >= 0)
+                for (size_t i = 0; i < 2; i++)
+                        ret_names[i] = TAKE_FD(mounter.names[i]);
         return r;
 }

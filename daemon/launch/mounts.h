@@ -8,5 +8,6 @@
 
 /* In the process that becomes the program, in a PID namespace of the sandbox: makes a mount namespace, assembles
  * the root and the mounts of the profile there and makes it the root directory. Nothing of the old one is
- * reachable afterwards; the working directory is /. */
-int mounts_apply(const Profile *profile, LaunchFailure *failure);
+ * reachable afterwards; the working directory is /. ret_names: files that lie over sys/kernel/hostname and domainname in
+ * each /proc of the sandbox, for writing, close-on-exec; -EBADF where it has none. */
+int mounts_apply(const Profile *profile, int ret_names[static 2], LaunchFailure *failure);

@@ -47,6 +47,13 @@
 #define ABI_IPV6_FLOWLABEL_MGR 32
 #define ABI_IPV6_RTHDR 57
 
+#define ABI_SOCK_RAW 3
+#define ABI_SOCK_NONBLOCK 04000
+#define ABI_SOCK_CLOEXEC 02000000
+
+#define ABI_SIOCGIFNAME 0x8910U
+#define ABI_SIOCGIFINDEX 0x8933U
+
 #define ABI_IOV_MAX 1024U
 #define ABI_RW_MAX 0x7ffff000U /* MAX_RW_COUNT: bytes that one call transfers */
 
@@ -77,6 +84,13 @@ typedef struct AbiCmsghdr {
         uint64_t size; /* with this header */
         int32_t level, type;
 } AbiCmsghdr;
+
+/* struct ifreq, netdevice(7), as far as it is about the index. */
+typedef struct AbiIfreq {
+        char name[16];
+        int32_t index;
+        uint8_t unused[20];
+} AbiIfreq;
 
 /* struct ucred, unix(7). */
 typedef struct AbiUcred {

@@ -50,6 +50,8 @@ typedef struct SocketWork {
 typedef struct Sockets {
         AddressRules rules;          /* owned; immutable, not recorded: the profile's */
         bool own_network;            /* immutable; not recorded: the network namespace is the sandbox's */
+        uint64_t shared_network;     /* inode of the network namespace that is the host's, if UNIX sockets are made
+                                      * elsewhere; not recorded */
         bool binds_ports;            /* immutable; not recorded: the host would ask us, and not the caller, for
                                       * CAP_NET_BIND_SERVICE, and we have it */
         LIST_HEAD(, SocketWork) works; /* owned */

@@ -15,6 +15,7 @@
 #include "kernel.h"
 #include "net/socket-message.h"
 #include "net/sockets.h"
+#include "net/unix-sockets.h"
 #include "sys/caller.h"
 #include "util/macros.h"
 
@@ -158,6 +159,9 @@ static Verdict verdict_of(int64_t result) {
 SYSCALL_DEFINE3(socket, int32_t, domain, int32_t, type, int32_t, protocol) {
         const char *name;
 
+        if (!(kernel->features & (1U << SYSCALL_FEATURE_SOCKETS)))
+                return domain == ABI_AF_UNIX && unix_sockets_are_elsewhere(kernel, call) ?
+                        unix_socket_new(kernel, call, type, protocol) : verdict_continue();
         if (!address_socket_is_plain(domain, type & ABI_SOCK_TYPE_MASK, protocol))
                 return verdict_error(refuse(kernel, call, "a raw socket or one of an unknown protocol"));
         if (domain != ABI_AF_INET && domain != ABI_AF_INET6 && domain != ABI_AF_UNIX &&

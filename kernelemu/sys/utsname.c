@@ -88,8 +88,10 @@ static Verdict set_name(Kernel *kernel, const Call *call, GuestAddr address, int
                 return verdict_error(r);
 
         uts_name_set(domain ? uts->domainname : uts->nodename, value, (size_t) length);
-        if (uts == kernel->first_uts)
-                kernel->host->ops->event(kernel->host, &(KernelEvent) { .kind = KERNEL_EVENT_UTS_CHANGED });
+        if (uts != kernel->first_uts)
+                return verdict_value(0);
+        kernel->host->ops->names_changed(kernel->host, domain ? NULL : uts->nodename, domain ? uts->domainname : NULL);
+        kernel->host->ops->event(kernel->host, &(KernelEvent) { .kind = KERNEL_EVENT_UTS_CHANGED });
         return verdict_value(0);
 }
 

@@ -21,7 +21,7 @@ awk -v table="$table" -v rows="$tmp/rows" '
         function bad(why) { printf "%s:%d: %s: %s\n", table, FNR, why, $0 }
         BEGIN {
                 printf "" > rows
-                split("NATIVE NATIVE_UNLESS EMULATED MEDIATED MEDIATED_WHEN REFUSED REFUSED_WHEN DENIED_WHEN", names, " ")
+                split("NATIVE NATIVE_UNLESS EMULATED MEDIATED MEDIATED_WHEN REFUSED REFUSED_WHEN DENIED_WHEN MEDIATED_ALSO DENIED_ALSO", names, " ")
                 for (i in names)
                         known[names[i]] = 1
         }
@@ -38,7 +38,7 @@ awk -v table="$table" -v rows="$tmp/rows" '
                 family = $0; sub(/^[^,]*, */, "", family); sub(/,.*/, "", family)
                 if (!(class in known)) {
                         bad("unknown class " class "; expected one of NATIVE, NATIVE_UNLESS, EMULATED, " \
-                            "MEDIATED, MEDIATED_WHEN, REFUSED, REFUSED_WHEN, DENIED_WHEN")
+                            "MEDIATED, MEDIATED_WHEN, MEDIATED_ALSO, REFUSED, REFUSED_WHEN, DENIED_WHEN, DENIED_ALSO")
                         next
                 }
                 # The number in A3(…) is the number of kinds in it.
@@ -112,7 +112,7 @@ done
 
 awk -v table="$table" -v handlers="$tmp/handlers" '
         BEGIN { while ((getline < handlers) > 0) have[$1 " " $3] = 1 }
-        $2 == "EMULATED" || $2 == "NATIVE_UNLESS" || $2 == "MEDIATED" || $2 == "MEDIATED_WHEN" {
+        $2 == "EMULATED" || $2 == "NATIVE_UNLESS" || $2 == "MEDIATED" || $2 == "MEDIATED_WHEN" || $2 ~ /_ALSO$/ {
                 file = "kernelemu/sys/" $4 ".c"
                 if (!((file " " $3) in have))
                         printf "%s:%d: %s is %s, but %s has no SYSCALL_DEFINEn(%s, …): write it, or correct " \
@@ -133,7 +133,7 @@ awk -v table="$table" -v rows="$tmp/rows" '
                 else if (!($3 in line))
                         print where " has no row in " table
                 else if (class[$3] != "EMULATED" && class[$3] != "NATIVE_UNLESS" && class[$3] != "MEDIATED" &&
-                         class[$3] != "MEDIATED_WHEN")
+                         class[$3] != "MEDIATED_WHEN" && class[$3] !~ /_ALSO$/)
                         print where " is never called: " table ":" line[$3] " says " class[$3]
                 else if (file != $1)
                         print where " belongs into " file ", the family that " table ":" line[$3] " names"

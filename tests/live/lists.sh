@@ -120,7 +120,7 @@ def ipc():
     libc.msgsnd(q, struct.pack("q5s", 1, b"hello"), 5, 0)
     libc.semget(0x77, 3, 0o1600)
     rt = ctypes.CDLL("librt.so.1")
-    m = rt.mq_open(b"/queue", os.O_CREAT | os.O_RDWR, 0o600, None)
+    m = rt.mq_open(b"/queue", os.O_CREAT | os.O_RDWR, 0o600, (ctypes.c_long * 8)(0, 4, 100))
     rt.mq_send(m, b"abc", 3, 0)
     return keep(m)
 
@@ -263,10 +263,15 @@ mounts() {
         host_pid=$(sctl ps box --json=short | json 'd[0]["hostpid"]')
         # Mounts that come and go, with mounts below them, by somebody from outside.
         cat >"$TESTDIR/changer.py" <<'PY'
-import ctypes, os, sys
+import ctypes, os, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 def go(kind, flag):
-    fd = os.open("/proc/%s/ns/%s" % (sys.argv[1], kind), os.O_RDONLY)
+    end = time.monotonic() + 30
+    while True: # a process that has not exec'ed in its sandbox yet is out of reach
+        try: fd = os.open("/proc/%s/ns/%s" % (sys.argv[1], kind), os.O_RDONLY); break
+        except PermissionError:
+            if time.monotonic() > end: raise
+            time.sleep(0.05)
     if libc.setns(fd, flag) != 0: sys.exit("setns: " + os.strerror(ctypes.get_errno()))
 go("user", 0x10000000); go("mnt", 0x20000)
 def mount(where):
@@ -283,7 +288,7 @@ PY
         else
                 /usr/bin/python3 "$TESTDIR/changer.py" "$host_pid" >"$TESTDIR/changer" 2>&1 9>&- &
         fi
-        await 20 grep -q up "$TESTDIR/changer" || diag "$(cat "$TESTDIR/changer")"
+        await 40 grep -q up "$TESTDIR/changer" || diag "$(cat "$TESTDIR/changer")"
         changer=$(sed -n 's/^up //p' "$TESTDIR/changer")
         started "$changer"
         for ((i = 0; i < 6; i++)); do
@@ -332,8 +337,9 @@ objects() {
         start box
         guest ipc
         is "$(sctl ipc box --json=short | json '[[o["kind"], o["key"], o["mode"], o.get("bytes"), o.get("count")] for o in d]')" \
-                '[["shm", "0x00001234", "0600", 8192, 0], ["msg", "0x00000099", "0640", 5, 1], ["sem", "0x00000077", "0600", null, 3], ["mqueue", "/queue", "0600", 3, null]]' \
+                '[["shm", "0x00001234", "0600", 8192, 0], ["msg", "0x00000099", "0640", 5, 1], ["sem", "0x00000077", "0600", null, 3], ["mqueue", "/queue", "0600", 3, 1]]' \
                 "$w: shared memory, queues and semaphores"
+        is "$(sctl ipc box --json=short | json '[d[3]["max_messages"], d[3]["max_bytes"]]')" '[4, 100]' "$w: … and what a POSIX queue holds"
         is "$(sctl ipc box --json=short | json '[d[0]["creator"], d[1]["last_sender"], d[1]["last_receiver"]]')" '[1, 1, 0]' \
                 "$w: processes by their numbers inside"
         like "$(sctl ipc box)" '^KIND .*shm .*mqueue' "$w: as a table"

@@ -174,8 +174,11 @@ static int uts_test(void) {
         is_str(uts_get(), "by-child", "… and the parent sees it");
         ok(uts_in_thread(uts_thread_sets, "by-thread"), "a thread sets one");
         is_str(uts_get(), "by-thread", "… and the main thread sees it");
-        if (!sandboxed())
-                is_str(file_text(uts_file), "by-thread", "%s says the same", uts_file);
+        is_str(file_text(uts_file), "by-thread", "%s says the same", uts_file);
+        is_int(uts_set("a", 1), 0, "a shorter one");
+        is_str(file_text(uts_file), "a", "… as well");
+        is_int(uts_set("", 0), 0, "none");
+        is_str(file_text(uts_file), "", "… as well");
 
         uts_race();
         return tap_done();

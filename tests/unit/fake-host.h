@@ -75,6 +75,7 @@ typedef struct FakeHost {
         int timer_signo;
         HostTid timer_thread;
         AbiSiginfo timer_info;           /* of the last of them */
+        char shown_nodename[ABI_UTS_LENGTH], shown_domainname[ABI_UTS_LENGTH]; /* "": nothing was told */
         int end_status;      /* -1: not ended */
         unsigned n_ends;
 } FakeHost;
@@ -511,6 +512,15 @@ __attribute__((unused)) static void fake_advance(Kernel *kernel, int64_t ns) {
         }
 }
 
+static void fake_names_changed(Host *host, const char *nodename, const char *domainname) {
+        FakeHost *fake = fake_of(host);
+
+        if (nodename)
+                memcpy(fake->shown_nodename, nodename, sizeof(fake->shown_nodename));
+        if (domainname)
+                memcpy(fake->shown_domainname, domainname, sizeof(fake->shown_domainname));
+}
+
 static const HostOps fake_ops = {
         .memory_read = fake_read,
         .memory_write = fake_write,
@@ -540,6 +550,7 @@ static const HostOps fake_ops = {
         .pidfd_task = fake_pidfd_task,
         .pidfd_signal = fake_pidfd_signal,
         .has_ptrace_scope = fake_has_ptrace_scope,
+        .names_changed = fake_names_changed,
         .system_info = fake_system_info,
         .now = fake_now,
         .clock_now = fake_clock_now,

@@ -16,7 +16,7 @@
 #include "tap.h"
 #include "util.h"
 
-#define VALUES_MAX 64U
+#define VALUES_MAX 96U
 
 /* What seccomp(2) does with classic BPF. */
 static uint32_t run(const struct sock_filter *program, size_t n, const struct seccomp_data *data) {
@@ -55,11 +55,11 @@ static uint32_t run(const struct sock_filter *program, size_t n, const struct se
         return 0;
 }
 
-static bool matches(const SyscallRow *row, const uint64_t args[]) {
-        for (unsigned i = 0; i < row->n_when; i++) {
-                uint64_t a = args[row->when[i].arg], v = row->when[i].value;
+static bool matches(const SyscallWhen *when, unsigned n, const uint64_t args[]) {
+        for (unsigned i = 0; i < n; i++) {
+                uint64_t a = args[when[i].arg], v = when[i].value;
 
-                switch (row->when[i].test) {
+                switch (when[i].test) {
                 case TEST_IS:
                         if (a == v)
                                 return true;
@@ -78,7 +78,7 @@ static bool matches(const SyscallRow *row, const uint64_t args[]) {
                         break;
                 }
         }
-        return row->n_when == 0;
+        return n == 0;
 }
 
 /* Values worth trying for an argument: those of the conditions on it, their neighbours, and what only looks alike. */
@@ -91,10 +91,11 @@ static unsigned values_of(const SyscallRow *row, unsigned arg, uint64_t ret[stat
         ret[n++] = UINT32_MAX;
         ret[n++] = INT32_MAX;
         ret[n++] = UINT64_C(1) << 32;
-        for (unsigned i = 0; i < row->n_when; i++) {
-                uint64_t v = row->when[i].value;
+        for (unsigned i = 0; i < row->n_when + row->n_also; i++) {
+                const SyscallWhen *when = i < row->n_when ? row->when + i : row->also_when + i - row->n_when;
+                uint64_t v = when->value;
 
-                if (row->when[i].arg != arg)
+                if (when->arg != arg)
                         continue;
                 ret[n++] = v;
                 ret[n++] = v - 1;
@@ -123,6 +124,8 @@ static void test_features(uint32_t features) {
                 uint64_t first[VALUES_MAX], second[VALUES_MAX];
                 unsigned n_first = values_of(row, 0, first), n_second = values_of(row, 1, second);
                 int number = seccomp_syscall_resolve_name(row->name);
+                const SyscallWhen *when;
+                unsigned n_when;
 
                 if (number < 0)
                         continue;
@@ -130,9 +133,9 @@ static void test_features(uint32_t features) {
                         for (unsigned j = 0; j < n_second; j++) {
                                 const uint64_t args[SYSCALL_ARGS_MAX] = { first[i], second[j], 3, 4, 5, 6 };
                                 struct seccomp_data data = { .nr = number, .arch = seccomp_arch_native() };
-                                bool match = matches(row, args);
-                                bool notify = syscall_row_is_ours(row, features) && match;
-                                bool deny = row->class == SYSCALL_DENIED && match;
+                                bool notify = syscall_row_calls(row, features, &when, &n_when) &&
+                                        matches(when, n_when, args);
+                                bool deny = row->class == SYSCALL_DENIED && matches(row->when, row->n_when, args);
                                 uint32_t seen, denied;
 
                                 memcpy(data.args, args, sizeof(args));
@@ -167,6 +170,8 @@ int main(void) {
         test_features(0);
         test_features(1U << SYSCALL_FEATURE_TRACING);
         test_features(1U << SYSCALL_FEATURE_PID_HOST | 1U << SYSCALL_FEATURE_TRACING);
+        test_features(1U << SYSCALL_FEATURE_SOCKETS);
+        test_features(1U << SYSCALL_FEATURE_UNIX);
         test_strangers();
         return tap_done();
 }
