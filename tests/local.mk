@@ -90,6 +90,7 @@ bus_tests = \
 
 system_tests = \
 	tests/system/service.sh \
+	tests/system/crash.sh \
 	tests/system/scopes.sh
 
 lint_tests = \

@@ -88,7 +88,7 @@ embedded() {
         init=$(property InitPID)
         sctl wait box >"$DIR.wait" 2>&1 &
         local waiter=$!
-        started $waiter
+        started "$waiter"
 
         for i in 1 2 3; do
                 check "$LABEL: kill -9 of the manager" kill_manager
@@ -119,7 +119,7 @@ embedded() {
         exec 8>&-
         is "$(managers)" "$pid" "$LABEL: by the same manager"
 
-        end_box $waiter
+        end_box "$waiter"
         check "$LABEL: all of it ends" await 20 daemons_gone
         is "$(ls -A "$(runtime)/sentryd")" $'lock\nlog' "$LABEL: nothing is left"
 }
@@ -144,13 +144,13 @@ check "$LABEL: sentryd takes its name" await 15 owned || bail "$(cat "$TESTDIR/r
 start_box
 sctl wait box >"$DIR.wait" 2>&1 &
 waiter=$!
-started $waiter
+started "$waiter"
 kill_served() { await 20 owned && kill_manager; }
 check "$LABEL: kill -9 of the manager" kill_served
 check "$LABEL: … the next one has the sandbox" await 20 is_there
 storm 12 kill_served
 check "$LABEL: it is there" await 20 is_there
-end_box $waiter
+end_box "$waiter"
 touch "$TESTDIR/over"
 kill -TERM "$(managers)"
 check "$LABEL: it ends" await 20 daemons_gone

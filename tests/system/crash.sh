@@ -17,7 +17,7 @@ as() { # USER COMMAND…
 }
 ctl() { timeout -k 5 "$T" sentryctl --system "$@"; }
 main() { systemctl show --value -p MainPID $UNIT; }
-active() { [ "$(systemctl is-active $UNIT)" = active ]; }
+active() { [ "$(systemctl is-active "$UNIT")" = active ]; }
 kernels() { pgrep -x sentry-kernel; }
 kill_kernels() { # PID…: and these, at once
         await 20 eval '[ -n "$(kernels)" ]'
@@ -150,7 +150,7 @@ is "$RC" 42 "who waits has the status" || diag "$(cat /test/wait.out)"
 await 20 eval '[ -z "$(kernels)" ]'
 is "$(kernels)" "" "no sentry-kernel is left"
 is "$(ls /run/sentryd/sandboxes)" "" "nor is anything in the index"
-stored() { [ "$(systemctl show --value -p NFileDescriptorStore $UNIT)" = 0 ]; }
+stored() { [ "$(systemctl show --value -p NFileDescriptorStore "$UNIT")" = 0 ]; }
 check "nor in the store" await 20 stored
 check "systemctl disable --now" systemctl disable --now $UNIT
 is "$(ls -A /run/sentryd 2>/dev/null)" "" "nothing of it is left"
