@@ -6,7 +6,7 @@ bench_programs = bench/calls bench/floor bench/sockets bench/spawn-time bench/ti
 
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs) bench/results.json
-EXTRA_DIST += bench/README.md bench/figures.bash bench/run-bench bench/sockets.bash bench/tasks.bash
+EXTRA_DIST += bench/README.md bench/figures.bash bench/manager.bash bench/run-bench bench/sockets.bash bench/tasks.bash
 
 bench_calls_SOURCES = bench/calls.c bench/bench.h
 bench_floor_SOURCES = bench/floor.c bench/bench.h

@@ -46,6 +46,7 @@ live_tests = \
 	tests/live/pidhost.sh \
 	tests/live/debuggers.sh \
 	tests/live/killed.sh \
+	tests/live/adopt.sh \
 	tests/live/kernel.sh \
 	tests/live/exec.sh \
 	tests/live/profiles.sh \
@@ -92,6 +93,7 @@ system_tests = \
 	tests/system/harden.sh \
 	tests/system/hardened.sh \
 	tests/system/service.sh \
+	tests/system/crash.sh \
 	tests/system/scopes.sh
 
 lint_tests = \
@@ -127,6 +129,7 @@ EXTRA_DIST += \
 	tests/lib/boot.bash \
 	tests/system/harden.bash \
 	tests/system/harden-probe.py \
+	tests/live/visitor.py \
 	tests/lib/lint.sh \
 	tests/lib/run-test \
 	tests/lib/tap.sh \

@@ -85,6 +85,9 @@ static int visitor_read(Visitor *v) {
                 return r;
         }
 
+        /* The event loop watches a descriptor once. */
+        v->io_source = sd_event_source_disable_unref(v->io_source);
+
         r = identify(m, &hello, &v->peer, &s);
         if (r >= 0) {
                 r = sandbox_adopt_kernel(s, &hello, v->fd);
