@@ -36,6 +36,7 @@ sentryctl_SOURCES = \
 	ctl/verb-control.c \
 	ctl/verb-exec.c \
 	ctl/verb-fds.c \
+	ctl/verb-image.c \
 	ctl/verb-ipc.c \
 	ctl/verb-list.c \
 	ctl/verb-log-level.c \
@@ -46,6 +47,7 @@ sentryctl_SOURCES = \
 	ctl/verb-ps.c \
 	ctl/verb-restore.c \
 	ctl/verb-run.c \
+	ctl/verb-save.c \
 	ctl/verb-signal.c \
 	ctl/verb-sockets.c \
 	ctl/verb-status.c \

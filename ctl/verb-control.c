@@ -97,6 +97,7 @@ static int verb_wait_main(Ctl *ctl, int argc, char **argv) {
 
 const Verb verb_wait = {
         .name = "wait",
+        .aside = true,
         .arguments = "NAME",
         .summary = "Wait for a sandbox to end, exit with its status",
         .run = verb_wait_main,

@@ -296,6 +296,7 @@ static int verb_start_main(Ctl *ctl, int argc, char **argv) {
 
 const Verb verb_start = {
         .name = "start",
+        .aside = true,
         .arguments = "NAME ID",
         .summary = "Let a program go that exec --hold=ID has created",
         .run = verb_start_main,

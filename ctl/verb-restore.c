@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "connect.h"
+#include "image-host.h"
 #include "image-read.h"
 #include "run.h"
 #include "sandboxes.h"
@@ -66,6 +67,10 @@ static int restore(Ctl *ctl, const Request *request) {
         if (r < 0) {
                 image_reader_done(&reader);
                 return ctl_error("cannot restore %s: %s", request->directory, message ?: strerror(-r));
+        }
+        if (image_host_check(reader.image, &message) > 0) {
+                image_reader_done(&reader);
+                return ctl_error("cannot restore %s on this host:\n%s", request->directory, message ?: "");
         }
         clocks = (LaunchClocks) {
                 .realtime = reader.image->clocks.realtime_ns,

@@ -51,6 +51,7 @@ live_tests = \
 	tests/live/shell.sh \
 	tests/live/signal.sh \
 	tests/live/pause.sh \
+	tests/live/restore.sh \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
 	tests/live/in-place.sh \
@@ -83,6 +84,7 @@ bus_tests = \
 	tests/bus/bus.sh \
 	tests/bus/config.sh \
 	tests/bus/hostile.sh \
+	tests/bus/interface.sh \
 	tests/bus/polkit.sh
 
 system_tests = \
@@ -98,7 +100,7 @@ lint_tests = \
 
 
 # What the live tests need beside programs of the distribution.
-live_programs = tests/live/address-racer
+live_programs = tests/live/address-racer tests/live/restore-program
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
 

@@ -14,6 +14,8 @@ nodist_dbussessionservice_DATA = units/session/org.sentryd1.service
 systemdcatalogdir = $(prefix)/lib/systemd/catalog
 dist_systemdcatalog_DATA = units/sentryd.catalog
 dist_dbuspolicy_DATA = units/org.sentryd1.conf
+dbusinterfacedir = $(datadir)/dbus-1/interfaces
+dist_dbusinterface_DATA = doc/dbus/org.sentryd1.Manager.xml doc/dbus/org.sentryd1.Sandbox.xml
 dist_polkitaction_DATA = units/org.sentryd1.policy
 
 unit_templates = \

@@ -18,7 +18,7 @@ __sentryctl_syscalls() {
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local common='--help --version --user --system --json= --no-legend --quiet'
-        local verbs='run restore exec start list status show ps top fds sockets mounts namespaces ipc cgroups timers clock kill wait pause resume signal dmesg events syscalls trace profile log-level version'
+        local verbs='run restore exec start list status show ps top fds sockets mounts namespaces ipc cgroups timers clock image kill wait pause resume save signal dmesg events syscalls trace profile log-level version'
         local takes_value='^(-n|-p|-E|-s|-c|-e|-d|--expression|--count|--interval|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--whom|--id|--value|-u|-l|--cwd|--container|--user|--umask|--limit|--fd|--hold|--stdio)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
@@ -98,6 +98,7 @@ _sentryctl() {
                                                 --unsetenv= --clearenv --init --pid= --network='
                                         ;;
                                 restore) words='--name= --detach --lazy --stdio=' ;;
+                                save) words='--leave-running --compress --compress= --tcp=' ;;
                                 exec)
                                         words='--env= --cwd= --container= --user= --umask= --limit= --fd= --hold='
                                         ;;
@@ -119,6 +120,24 @@ _sentryctl() {
                                                 words=$(__sentryctl_sandboxes "${daemon[@]}")
                                         else
                                                 words=$(compgen -c -- "$cur" | sort -u)
+                                        fi
+                                        ;;
+                                image)
+                                        if ((arguments == 0)); then
+                                                words='show check diff'
+                                        else
+                                                compopt -o filenames 2>/dev/null
+                                                mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+                                                return 0
+                                        fi
+                                        ;;
+                                save)
+                                        if ((arguments == 0)); then
+                                                words=$(__sentryctl_sandboxes "${daemon[@]}")
+                                        else
+                                                compopt -o filenames 2>/dev/null
+                                                mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+                                                return 0
                                         fi
                                         ;;
                                 restore)

@@ -111,6 +111,62 @@ int bus_signal_forward(sd_bus *bus, const char *path, sd_bus_message *signal) {
         return sd_bus_send(bus, m, NULL);
 }
 
+/* Of all that is left in the container where m stands. Returns the length of the longest, or of one that is too long. */
+static int longest_string(sd_bus_message *m, size_t *longest) {
+        const char *contents, *text;
+        char type;
+        int r = 0;
+
+        while (*longest <= BUS_STRING_MAX && (r = sd_bus_message_peek_type(m, &type, &contents)) > 0) {
+                switch (type) {
+
+                case 's':
+                case 'o':
+                        r = sd_bus_message_read_basic(m, type, &text);
+                        if (r > 0)
+                                *longest = MAX(*longest, strlen(text));
+                        break;
+
+                case 'v':
+                case 'r':
+                case 'e':
+                case 'a':
+                        if (type == 'a' && !strpbrk(contents, "sov")) {
+                                r = sd_bus_message_skip(m, NULL);
+                                break;
+                        }
+                        r = sd_bus_message_enter_container(m, type, contents);
+                        if (r > 0)
+                                r = longest_string(m, longest);
+                        if (r >= 0 && *longest <= BUS_STRING_MAX)
+                                r = sd_bus_message_exit_container(m);
+                        break;
+
+                default:
+                        r = sd_bus_message_skip(m, NULL);
+                }
+                if (r < 0)
+                        return r;
+        }
+        return *longest > BUS_STRING_MAX ? 0 : r;
+}
+
+int bus_check_strings(sd_bus_message *m, sd_bus_error *error) {
+        const char *path = sd_bus_message_get_path(m);
+        size_t longest = path ? strlen(path) : 0;
+        int r;
+
+        r = longest_string(m, &longest);
+        (void) sd_bus_message_rewind(m, true);
+        if (r < 0)
+                return r;
+        if (longest > BUS_STRING_MAX)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "There is a string of %zu bytes in the call, and no more than %u are allowed.", longest,
+                                         BUS_STRING_MAX);
+        return 0;
+}
+
 char *bus_text(char *text) {
         size_t size = strlen(text), bad;
 

@@ -32,7 +32,11 @@
 #define BUS_ERROR_NOT_PAUSED "org.sentryd1.Error.NotPaused"
 #define BUS_ERROR_LIMIT_REACHED "org.sentryd1.Error.LimitReached"
 #define BUS_ERROR_TIMEOUT "org.sentryd1.Error.Timeout"
+#define BUS_ERROR_CANNOT_SAVE "org.sentryd1.Error.CannotSave"
+#define BUS_ERROR_SAVE_FAILED "org.sentryd1.Error.SaveFailed"
 #define BUS_ERROR_KERNEL_FAILED "org.sentryd1.Error.KernelFailed"
+
+#define BUS_STRING_MAX (1024U * 1024U) /* bytes of one string in a call */
 
 #define BUS_LOCAL_PATH "/org/freedesktop/DBus/Local"
 #define BUS_LOCAL_INTERFACE "org.freedesktop.DBus.Local"
@@ -64,6 +68,11 @@ int bus_signal_forward(sd_bus *bus, const char *path, sd_bus_message *signal);
 int bus_read_options(sd_bus_message *m,
                      int (*function)(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error),
                      void *userdata, sd_bus_error *error);
+
+/* Checks that no string in a call, and not the path it goes to, is longer than BUS_STRING_MAX: InvalidArgs else. Answers
+ * that quote what they refuse, sd-bus's own do, could otherwise get longer than a bus carries, and it closes the connection
+ * of who sends such. Reads the message from its start and rewinds it. */
+int bus_check_strings(sd_bus_message *m, sd_bus_error *error);
 
 /* Makes text fit for a message: what is not UTF-8 becomes '?'. (A bus daemon closes the connection of who sends other
  * bytes, and sd-bus does not look.) Returns text. */

@@ -235,12 +235,13 @@ int send_fds(int socket, const void *data, size_t size, const int fds[], size_t 
                 .msg_control = n > 0 ? control.buffer : NULL,
                 .msg_controllen = n > 0 ? CMSG_SPACE(n * sizeof(int)) : 0,
         };
-        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
         ssize_t sent;
 
         if (n > SEND_FDS_MAX)
                 return -EINVAL;
         if (n > 0) {
+                struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+
                 cmsg->cmsg_level = SOL_SOCKET;
                 cmsg->cmsg_type = SCM_RIGHTS;
                 cmsg->cmsg_len = CMSG_LEN(n * sizeof(int));

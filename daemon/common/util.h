@@ -122,7 +122,7 @@ int read_full_fd(int fd, size_t max, char **ret, size_t *ret_size);
 /* Reads a regular file: -EISDIR for a directory, -EINVAL for a pipe, a device or a socket (which could block). */
 int read_full_file(const char *path, size_t max, char **ret, size_t *ret_size);
 
-/* Sends data with descriptors (at most SEND_FDS_MAX) over a UNIX socket, without SIGPIPE. All of it or a negative errno. */
+/* Sends data with descriptors (none, or at most SEND_FDS_MAX) over a UNIX socket, without SIGPIPE. All of it or a negative errno. */
 #define SEND_FDS_MAX 8U
 int send_fds(int socket, const void *data, size_t size, const int fds[], size_t n);
 

@@ -13,19 +13,11 @@
 #include "image-write.h"
 #include "util.h"
 
-#define RANDOM_DIGITS 16
-
 static int fail(char **ret_message, int error, const char *what, const char *name) {
         if (!*ret_message)
                 (void) string_appendf(ret_message, "cannot %s %s: %s%s", what, name, strerror(-error),
                                       error == -ENOSPC || error == -EDQUOT ? ". Make room, or save somewhere else" : "");
         return error;
-}
-
-bool image_name_is_valid(const char *name) {
-        size_t n = strlen(name);
-
-        return n > 0 && n <= IMAGE_NAME_MAX && name[0] != '.' && !strchr(name, '/') && utf8_valid_length(name, n) == n;
 }
 
 static int write_all(int fd, const void *data, size_t size) {
@@ -214,10 +206,6 @@ int image_stream_finish(ImageStream *stream, ImagePageFile *ret, char **ret_mess
 
 /* ---- the directory ---- */
 
-static void temporary_prefix(const char *name, char *buffer, size_t size) {
-        (void) snprintf(buffer, size, ".%s.saving-", name);
-}
-
 int image_writer_begin(ImageWriter *writer, int parent_fd, const char *name, char **ret_message) {
         uint64_t random;
         struct stat st;
@@ -234,8 +222,8 @@ int image_writer_begin(ImageWriter *writer, int parent_fd, const char *name, cha
                 return fail(ret_message, -EEXIST, "make", name);
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return fail(ret_message, -EIO, "make", name);
-        temporary_prefix(name, writer->temporary, sizeof(writer->temporary));
-        (void) snprintf(writer->temporary + strlen(writer->temporary), RANDOM_DIGITS + 1, "%016" PRIx64, random);
+        image_temporary_prefix(name, writer->temporary, sizeof(writer->temporary));
+        (void) snprintf(writer->temporary + strlen(writer->temporary), IMAGE_RANDOM_DIGITS + 1, "%016" PRIx64, random);
         if (mkdirat(parent_fd, writer->temporary, 0700) < 0) {
                 writer->temporary[0] = '\0';
                 return fail(ret_message, -errno, "make", name);
@@ -313,54 +301,10 @@ int image_writer_finish(ImageWriter *writer, Image *image, char **ret_message) {
         return 0;
 }
 
-static void remove_image(int parent_fd, const char *name) {
-        _cleanup_(closedirp) DIR *dir = NULL;
-        struct dirent *entry;
-        int fd;
-
-        fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
-                return;
-        dir = fdopendir(fd);
-        if (!dir) {
-                safe_close(fd);
-                return;
-        }
-        while ((entry = readdir(dir)))
-                if (entry->d_name[0] != '.')
-                        (void) unlinkat(fd, entry->d_name, 0);
-        (void) unlinkat(parent_fd, name, AT_REMOVEDIR);
-}
-
 void image_writer_done(ImageWriter *writer) {
         image_stream_done(&writer->data);
         writer->dir_fd = safe_close(writer->dir_fd);
         if (writer->temporary[0])
-                remove_image(writer->parent_fd, writer->temporary);
+                image_remove(writer->parent_fd, writer->temporary);
         writer->temporary[0] = '\0';
-}
-
-void image_writer_clean(int parent_fd, const char *name) {
-        char prefix[IMAGE_NAME_MAX + 32];
-        _cleanup_(closedirp) DIR *dir = NULL;
-        struct dirent *entry;
-        int fd;
-
-        if (!image_name_is_valid(name))
-                return;
-        temporary_prefix(name, prefix, sizeof(prefix));
-        fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return;
-        dir = fdopendir(fd);
-        if (!dir) {
-                safe_close(fd);
-                return;
-        }
-        while ((entry = readdir(dir))) {
-                const char *rest = startswith(entry->d_name, prefix);
-
-                if (rest && strspn(rest, "0123456789abcdef") == RANDOM_DIGITS && rest[RANDOM_DIGITS] == '\0')
-                        remove_image(parent_fd, entry->d_name);
-        }
 }

@@ -39,6 +39,8 @@ typedef struct ImageWriter {
 #define IMAGE_WRITER_NONE (ImageWriter) { .parent_fd = -EBADF, .dir_fd = -EBADF, .data = { .fd = -EBADF } }
 #define IMAGE_STREAM_NONE (ImageStream) { .fd = -EBADF }
 
+#define IMAGE_RANDOM_DIGITS 16
+
 /* Whether an image may be called so: one component of a path, no dot at its start. */
 bool image_name_is_valid(const char *name);
 
@@ -54,6 +56,9 @@ int image_writer_finish(ImageWriter *writer, Image *image, char **ret_message);
 void image_writer_done(ImageWriter *writer);
 /* Removes what a writer that was killed has left of NAME. */
 void image_writer_clean(int parent_fd, const char *name);
+/* For the two: how the names of half written images begin, and removing such a directory. */
+void image_temporary_prefix(const char *name, char *buffer, size_t size);
+void image_remove(int parent_fd, const char *name);
 
 /* Opens pages-N.img for writing, number being the next one. level: 1 to 19, 0: no compression. */
 int image_stream_open(ImageStream *stream, ImageWriter *writer, uint32_t number, int level, char **ret_message);

@@ -3,6 +3,9 @@
 noinst_LIBRARIES += libimage.a
 libimage_a_SOURCES = \
 	daemon/image/image-check.c \
+	daemon/image/image-clean.c \
+	daemon/image/image-host.c \
+	daemon/image/image-host.h \
 	daemon/image/image-read.c \
 	daemon/image/image-read.h \
 	daemon/image/image-visit.c \
@@ -31,6 +34,22 @@ sentry_imager_SOURCES = \
 	daemon/image/restore-tmpfs.c \
 	daemon/image/restore-tree.c \
 	daemon/image/restore.c \
-	daemon/image/restore.h
-sentry_imager_CFLAGS = $(AM_CFLAGS) -pthread $(JSON_CFLAGS) $(ZSTD_CFLAGS)
-sentry_imager_LDADD = libimage.a libcommon.a libkernelemu.a $(JSON_LIBS) $(ZSTD_LIBS)
+	daemon/image/restore.h \
+	daemon/image/protocol.h \
+	daemon/image/save-calls.c \
+	daemon/image/save-files.c \
+	daemon/image/save-files.h \
+	daemon/image/save-main.c \
+	daemon/image/save-maps.c \
+	daemon/image/save-pages.c \
+	daemon/image/save-pipes.c \
+	daemon/image/save-seize.c \
+	daemon/image/save-sockets.c \
+	daemon/image/save-tasks.c \
+	daemon/image/save-tmpfs.c \
+	daemon/image/save.h \
+	daemon/kernel/sock-diag.c \
+	daemon/kernel/sock-diag.h
+sentry_imager_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/daemon/kernel
+sentry_imager_CFLAGS = $(AM_CFLAGS) -pthread $(JSON_CFLAGS) $(ZSTD_CFLAGS) $(CAP_CFLAGS) $(SYSTEMD_CFLAGS)
+sentry_imager_LDADD = libimage.a libcommon.a libkernelemu.a $(JSON_LIBS) $(ZSTD_LIBS) $(CAP_LIBS)

@@ -268,13 +268,16 @@ static int64_t open_timerfd(Restore *restore, const ImageFile *file) {
         uint64_t at;
         int r;
 
+        /* One that has expired is only armed again when that is read. */
+        if (file->value_ns == 0 && file->value > 0)
+                value.it_value = value.it_interval;
         number = restore_call(restore, init, "make a timerfd", SYS_timerfd_create, (uint64_t) file->clock, TFD_CLOEXEC);
         if (number < 0)
                 return number;
         r = restore_put(restore, init, 0, &value, sizeof(value), &at);
         if (r < 0)
                 return r;
-        if (file->value_ns != 0 &&
+        if ((value.it_value.tv_sec != 0 || value.it_value.tv_nsec != 0) &&
             restore_call(restore, init, "set a timerfd", SYS_timerfd_settime, (uint64_t) number, 0, at, 0) < 0)
                 return -EIO;
         if (file->value != 0) {
@@ -350,7 +353,7 @@ static int64_t open_outside(Restore *restore, const ImageFile *file) {
 
         number = (int) file->outside == restore->status_number
                          ? -EBADF
-                         : inject_call(&init->inject, SYS_fcntl, file->outside, F_DUPFD_CLOEXEC, (uint64_t) restore->base);
+                         : inject_call(&init->inject, SYS_fcntl, file->outside, F_DUPFD_CLOEXEC, 0);
         if (number == -EBADF && file->outside <= 2)
                 return restore_fail(restore, -EBADF, "descriptor %u (%s) is not open: restore wants standard input, output and error",
                                     file->outside, file->was ?: "?");

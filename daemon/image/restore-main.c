@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "image-host.h"
 #include "imager.h"
 #include "restore-protocol.h"
 #include "restore.h"
@@ -102,6 +103,8 @@ static int restore(ImageReader *reader, char **ret_message) {
         r = image_reader_open(reader, RESTORE_FD_DIRECTORY, ret_message);
         if (r >= 0)
                 r = image_reader_verify(reader, IMAGE_NONE, ret_message);
+        if (r >= 0 && image_host_check(reader->image, ret_message) != 0)
+                r = -EOPNOTSUPP;
         if (r >= 0)
                 r = pass_records(reader, ret_message);
         if (r >= 0)

@@ -112,6 +112,9 @@ int restore_objects(Restore *restore) {
                         if (r < 0)
                                 return r;
                 }
+                /* The last page was filled up. */
+                if (ftruncate(fd, (off_t) object->size) < 0)
+                        return restore_fail(restore, -errno, "cannot size memory to share");
                 if (object->kind == IMAGE_OBJECT_MEMFD && fchmod(fd, object->mode & 0777) < 0)
                         return restore_fail(restore, -errno, "cannot set the mode of memory to share");
         }

@@ -42,9 +42,11 @@ static const char *const allowed[] = {
         "pidfd_getfd", "rt_tgsigqueueinfo", "getpriority", "setpriority", "ioprio_get", "ioprio_set",
         "sched_getscheduler", "sched_setscheduler", "sched_getparam", "sched_setparam", "sched_getattr", "sched_setattr",
         "sched_rr_get_interval",
-        /* sentry-imager, which inherits this filter: to start, and to make files in the sandbox */
-        "execveat", "set_tid_address", "pwrite64", "mkdirat", "symlinkat", "linkat", "mknodat", "fchmod", "fchmodat", "fchownat",
+        /* sentry-imager, which inherits this filter: to start, to make files in the sandbox, and to save it */
+        "set_tid_address", "pwrite64", "mkdirat", "symlinkat", "linkat", "mknodat", "fchmod", "fchmodat", "fchownat",
         "utimensat",
+        "renameat", "renameat2", "fsync", "tee", "rt_sigtimedwait", "nanosleep", "clock_nanosleep", "get_robust_list",
+        "open_by_handle_at",
         /* what sanitizers and malloc of other libcs use */
         "sched_yield", "prctl", "arch_prctl", "getcwd", "mincore",
 };
@@ -84,6 +86,10 @@ static int install_filter(bool mounts) {
         /* Of sockets, those that sock_diag(7) is asked by. */
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
                              SCMP_A2(SCMP_CMP_EQ, NETLINK_SOCK_DIAG, 0));
+        if (r < 0)
+                goto finish;
+        /* The program that was opened before, by its descriptor. */
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(execveat), 1, SCMP_A4(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
         if (r < 0)
                 goto finish;
         /* Libc starts threads with it unless the kernel does not know it. */

@@ -123,7 +123,7 @@ bool host_seccomp_owns(const HostSeccomp *host, pid_t pid) {
                         (inode == host->pid_ns || (host->namespaces_nest && host_pid_namespace_is_inside(host, pid)));
         return host->user_ns != 0 && namespace_inode(pid, "user", &inode) >= 0 && inode == host->user_ns &&
                 !launch_server_is_launcher(host->sentry, pid) && !lister_is_child(&host->sentry->lister, pid) &&
-                !mounter_is_child(&host->sentry->mounter, pid);
+                !mounter_is_child(&host->sentry->mounter, pid) && !saver_is_child(&host->sentry->saver, pid);
 }
 
 pid_t host_seccomp_find_task(const HostSeccomp *host, pid_t pid) {

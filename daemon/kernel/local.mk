@@ -33,6 +33,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/host-tasks.h \
 	daemon/kernel/host-unix.c \
 	daemon/kernel/host-unix.h \
+	daemon/kernel/imager.c \
+	daemon/kernel/imager.h \
 	daemon/kernel/kernel-dbus.c \
 	daemon/kernel/kernel-methods.c \
 	daemon/kernel/kernel-methods.h \
@@ -56,6 +58,8 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/proc-task.h \
 	daemon/kernel/restorer.c \
 	daemon/kernel/restorer.h \
+	daemon/kernel/saver.c \
+	daemon/kernel/saver.h \
 	daemon/kernel/sentry.c \
 	daemon/kernel/sentry.h \
 	daemon/kernel/signal-methods.c \
@@ -78,4 +82,4 @@ sentry_kernel_SOURCES = \
 # Frame pointers: the watchdog walks the stack of a thread that is stuck.
 sentry_kernel_CFLAGS = $(AM_CFLAGS) -pthread -fno-omit-frame-pointer $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS)
 # One process per sandbox: each library costs memory, so these and no more.
-sentry_kernel_LDADD = libkernelemu.a libcommon.a libkernelemu.a $(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS)
+sentry_kernel_LDADD = libimage.a libkernelemu.a libcommon.a libkernelemu.a $(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS)

@@ -36,24 +36,6 @@ static int usage(FILE *f) {
         return f == stdout ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* sentry-imager lies beside us, as where it was built and where it was installed. Opened now, as no path can be run later.
- * Without it there is no saving and restoring. */
-static int open_imager(void) {
-        _cleanup_free_ char *path = NULL;
-        char own[PATH_MAX];
-        ssize_t n;
-        char *slash;
-        int fd;
-
-        n = readlink("/proc/self/exe", own, sizeof(own) - 1);
-        own[n > 0 ? n : 0] = '\0';
-        slash = strrchr(own, '/');
-        if (!slash || string_appendf(&path, "%.*s/sentry-imager", (int) (slash - own), own) < 0)
-                return -EBADF;
-        fd = open(path, O_PATH | O_CLOEXEC);
-        return fd < 0 ? -EBADF : fd;
-}
-
 int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "name", required_argument, NULL, 'n' },
@@ -109,7 +91,6 @@ int main(int argc, char *argv[]) {
                 log_error("%s: cannot set up the kernel: %s", name, strerror(-r));
                 return EXIT_FAILURE;
         }
-        sentry->imager_fd = open_imager();
         r = confine_self(sentry->profile->mount_calls.kinds != 0, profile_binds_ports(sentry->profile));
         if (r < 0) {
                 log_error("%s: cannot confine sentry-kernel: %s", name, strerror(-r));
@@ -117,7 +98,7 @@ int main(int argc, char *argv[]) {
         }
 
         if (restore) {
-                r = restorer_start(&sentry->restorer, sentry, sentry->imager_fd, IMAGE_FD, lazy);
+                r = restorer_start(&sentry->restorer, sentry, IMAGE_FD, lazy);
                 if (r < 0) {
                         log_error("%s: cannot start sentry-imager: %s", name, strerror(-r));
                         return EXIT_FAILURE;

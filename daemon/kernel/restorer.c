@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "imager.h"
 #include "log.h"
 #include "restore-protocol.h"
 #include "restorer.h"
@@ -148,34 +148,15 @@ static int on_word(sd_event_source *source, int fd, uint32_t revents, void *user
         return 0;
 }
 
-static _Noreturn void child_main(int imager_fd, int directory_fd, int control_fd, pid_t parent) {
-        static char *const argv[] = { (char *) "sentry-imager", (char *) "restore", NULL };
-        /* Out of the way of each other first. */
-        int control = fcntl(control_fd, F_DUPFD_CLOEXEC, 10), directory = fcntl(directory_fd, F_DUPFD_CLOEXEC, 10),
-            imager = fcntl(imager_fd, F_DUPFD_CLOEXEC, 10);
-
-        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent || control < 0 || directory < 0 || imager < 0 ||
-            dup3(control, RESTORE_FD_CONTROL, 0) < 0 || dup3(directory, RESTORE_FD_DIRECTORY, 0) < 0)
-                _exit(EXIT_FAILURE);
-        /* A copy of anything else of ours would outlive us. */
-        (void) syscall(SYS_close_range, 5, (unsigned) imager - 1, 0);
-        (void) syscall(SYS_close_range, (unsigned) imager + 1, ~0U, 0);
-        (void) syscall(SYS_execveat, imager, "", argv, environ, AT_EMPTY_PATH);
-        _exit(EXIT_FAILURE);
-}
-
-int restorer_start(Restorer *restorer, Sentry *sentry, int imager_fd, int directory_fd, bool lazy) {
-        pid_t parent = getpid(), pid;
+int restorer_start(Restorer *restorer, Sentry *sentry, int directory_fd, bool lazy) {
+        _cleanup_close_ int pidfd = -EBADF;
         int fds[2], r;
+        pid_t pid;
 
         *restorer = (Restorer) { .sentry = sentry, .lazy = lazy, .control_fd = -EBADF, .listener = -EBADF };
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
-        pid = fork();
-        if (pid == 0)
-                child_main(imager_fd, directory_fd, fds[1], parent);
-        r = pid < 0 ? -errno : 0;
+        r = imager_spawn(sentry, "restore", true, (const int[]) { fds[1], directory_fd }, 2, &pid, &pidfd);
         safe_close(fds[1]);
         restorer->control_fd = fds[0];
         if (r >= 0)

@@ -30,8 +30,8 @@ typedef struct Restorer {
         bool killable;           /* with listener */
 } Restorer;
 
-/* Starts the imager, whose program imager_fd is, with the image in directory_fd. Neither is taken. */
-int restorer_start(Restorer *restorer, Sentry *sentry, int imager_fd, int directory_fd, bool lazy);
+/* Starts the imager with the image in directory_fd, which is not taken. */
+int restorer_start(Restorer *restorer, Sentry *sentry, int directory_fd, bool lazy);
 void restorer_done(Restorer *restorer);
 
 /* The launcher has handed over: takes the listener. An error refuses the launch. The program may go when the state is

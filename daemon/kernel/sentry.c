@@ -13,6 +13,7 @@
 
 #include "bus-util.h"
 #include "host-sockets.h"
+#include "imager.h"
 #include "log.h"
 #include "profile-features.h"
 #include "sentry.h"
@@ -157,9 +158,11 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         tracer_init(&sentry->tracer, sentry);
         lister_init(&sentry->lister, sentry);
         mounter_init(&sentry->mounter, sentry);
+        saver_init(&sentry->saver, sentry);
+        sentry->imager_fd = -EBADF;
+        imager_open(sentry);
         sandbox_cgroup_init(&sentry->cgroup);
         sentry->restorer = (Restorer) { .sentry = sentry, .control_fd = -EBADF, .listener = -EBADF };
-        sentry->imager_fd = -EBADF;
         sentry->init_pidfd = -EBADF;
         r = host_seccomp_init(&sentry->host, sentry);
         if (r < 0)
@@ -217,6 +220,7 @@ Sentry *sentry_free(Sentry *sentry) {
         tracer_done(&sentry->tracer);
         lister_done(&sentry->lister);
         mounter_done(&sentry->mounter);
+        saver_done(&sentry->saver);
         freezer_done(&sentry->freezer);
         task_watch_done(&sentry->task_watch);
         host_seccomp_done(&sentry->host);
@@ -403,6 +407,11 @@ int sentry_freeze(Sentry *sentry, char **ret_message) {
 
         if (sentry->state != SENTRY_RUNNING && sentry->state != SENTRY_PAUSED)
                 return -ESRCH;
+
+        if (saver_is_busy(&sentry->saver)) {
+                (void) string_appendf(ret_message, "it is being saved");
+                return -EBUSY;
+        }
 
         if (sentry->freeze_depth == 0) {
                 /* A task whose call was received cannot stop before it is answered, and all but the parked ones

@@ -21,6 +21,7 @@
 #include "notify.h"
 #include "profile.h"
 #include "restorer.h"
+#include "saver.h"
 #include "task-watch.h"
 #include "tracer.h"
 
@@ -73,7 +74,8 @@ struct Sentry {
         Lister lister;             /* owned by lister.c */
         SentryMounter mounter;     /* owned by host-mount.c */
         Restorer restorer;         /* owned by restorer.c */
-        int imager_fd;             /* owned: the program sentry-imager, or -EBADF */
+        Saver saver;               /* owned by saver.c */
+        int imager_fd;             /* owned: sentry-imager, the program; -EBADF: there is none */
         SandboxCgroup cgroup;      /* owned; launch-server.c fills it in */
         uint32_t walls;            /* what stands around the first program, bit (1 << LaunchWall), as its launcher says */
         bool launcher_lost;        /* the first launcher died without a word: its part of tidying up is ours */

@@ -42,6 +42,7 @@ static const struct {
         { BUS_SANDBOX_INTERFACE, "Kill",                 "org.sentryd1.kill-others"    },
         { BUS_SANDBOX_INTERFACE, "Pause",                "org.sentryd1.control-others" },
         { BUS_SANDBOX_INTERFACE, "Resume",               "org.sentryd1.control-others" },
+        { BUS_SANDBOX_INTERFACE, "Save",                 "org.sentryd1.save-others"    },
         { BUS_SANDBOX_INTERFACE, "Signal",               "org.sentryd1.control-others" },
         { BUS_SANDBOX_INTERFACE, "Start",                "org.sentryd1.control-others" },
         { BUS_SANDBOX_INTERFACE, "Exec",                 "org.sentryd1.exec-others"    },

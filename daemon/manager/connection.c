@@ -83,8 +83,14 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *erro
 /* Sees every message before its handler does. */
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Connection *c = userdata;
+        int r;
 
         (void) connection_check(c, 0);
+        if (sd_bus_message_is_method_call(m, NULL, NULL) > 0) {
+                r = bus_check_strings(m, error);
+                if (r < 0)
+                        return r;
+        }
         return authorize_message(c, m, error);
 }
 
@@ -254,7 +260,7 @@ static int on_subscriber_gone(sd_bus_track *track, void *userdata) {
         Connection *c = userdata;
 
         manager_check_subscribed(c->manager);
-        return 0;
+        return 1; /* 0 would have it called again, for ever */
 }
 
 int connection_subscribe(Connection *c, sd_bus_message *m, bool yes) {

@@ -108,6 +108,10 @@ static bool pending_is_kill(const Pending *p) {
         return sd_bus_message_is_method_call(p->call, BUS_SANDBOX_INTERFACE, "Kill") > 0;
 }
 
+static uint64_t pending_deadline(const Pending *p) {
+        return sd_bus_message_is_method_call(p->call, BUS_SANDBOX_INTERFACE, "Save") > 0 ? PENDING_SAVE_USEC : PENDING_FORWARD_USEC;
+}
+
 /* sentry-kernel has not answered in time. */
 static void pending_time_out(Pending *p, unsigned seconds) {
         Sandbox *s = p->sandbox;
@@ -133,7 +137,7 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error) 
          * dealt with when we hear of that, together with the calls that were not even sent. */
         if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY)) {
                 if (p->sandbox->kernel && sd_bus_is_ready(p->sandbox->kernel) > 0)
-                        pending_time_out(p, PENDING_FORWARD_USEC / 1000000);
+                        pending_time_out(p, (unsigned) (pending_deadline(p) / 1000000));
                 else
                         p->slot = sd_bus_slot_unref(p->slot);
                 return 1;
@@ -173,7 +177,7 @@ static int pending_send(Pending *p) {
         if (r < 0)
                 return r;
 
-        return sd_bus_call_async(kernel, &p->slot, m, on_reply, p, PENDING_FORWARD_USEC);
+        return sd_bus_call_async(kernel, &p->slot, m, on_reply, p, pending_deadline(p));
 }
 
 /* Whether it makes a difference that a call is made twice. */

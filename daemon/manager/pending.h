@@ -13,6 +13,7 @@ typedef struct Sandbox Sandbox;
 
 #define PENDING_WAITS_MAX 64U     /* per sandbox */
 #define PENDING_FORWARDS_MAX 256U /* per sandbox */
+#define PENDING_SAVE_USEC (3600U * UINT64_C(1000000))  /* the same for Save(): it writes to a disk */
 #define PENDING_FORWARD_USEC (30U * UINT64_C(1000000)) /* sentry-kernel's deadline to answer */
 
 /* Forwards a call to sentry-kernel; at once, or when the connection to it is up. The answer, be it an error, goes

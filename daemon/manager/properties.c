@@ -24,6 +24,8 @@ static const struct {
         { "PauseDepth",  'u', offsetof(Sandbox, pause_depth),  0    },
         { "CPUs",        's', offsetof(Sandbox, cpus),         4096 },
         { "Walls",       's', offsetof(Sandbox, walls),        1024 },
+        { "SaveStatus",  's', offsetof(Sandbox, save_status),  16   },
+        { "SaveMessage", 's', offsetof(Sandbox, save_message), 4096 },
 };
 
 /* "exited" is missing: that is ours to say, with the status, once Exited has come. */

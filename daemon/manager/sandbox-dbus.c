@@ -27,6 +27,8 @@ const sd_bus_vtable sandbox_vtable[] = {
         SD_BUS_PROPERTY("Walls", "as", sandbox_property_get_walls, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("StartedUSec", "t", started_usec, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("ExitStatus", "i", exit_status, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        PROPERTY("SaveStatus", "s", save_status, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        PROPERTY("SaveMessage", "s", save_message, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("PauseDepth", "u", pause_depth, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("IsPaused", "b", sandbox_property_get_is_paused, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 
@@ -45,6 +47,10 @@ const sd_bus_vtable sandbox_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Resume",
                                 SD_BUS_NO_ARGS,
                                 SD_BUS_NO_RESULT,
+                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Save",
+                                SD_BUS_ARGS("h", directory, "a{sv}", options),
+                                SD_BUS_RESULT("a{sv}", statistics),
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Signal",
                                 SD_BUS_ARGS("s", whom, "s", id, "i", signo, "a{sv}", options),
@@ -119,6 +125,7 @@ const sd_bus_vtable sandbox_vtable[] = {
                                 SD_BUS_RESULT("h", lines),
                                 sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
 
+        SD_BUS_SIGNAL_WITH_ARGS("SaveProgress", SD_BUS_ARGS("t", done, "t", total), 0),
         SD_BUS_SIGNAL_WITH_ARGS("Exited", SD_BUS_ARGS("i", status), 0),
         SD_BUS_SIGNAL_WITH_ARGS("UnimplementedSyscall",
                                 SD_BUS_ARGS("s", name, "i", nr, "s", arch, "u", hostpid, "s", comm), 0),

@@ -320,6 +320,8 @@ Sandbox *sandbox_free(Sandbox *s) {
         free(s->profile_name);
         free(s->profile);
         free(s->hostname);
+        free(s->save_status);
+        free(s->save_message);
         free(s->domainname);
         free(s->cpus);
         free(s->walls);

@@ -38,7 +38,7 @@ struct Sandbox {
 
         /* Said by sentry-kernel, so not to be relied on for security. */
         const char *state; /* static text: starting, running, paused, exited; never NULL */
-        char *hostname, *domainname, *cpus, *walls; /* owned; NULL: not told yet */
+        char *hostname, *domainname, *cpus, *walls, *save_status, *save_message; /* owned; NULL: not told yet */
         uint32_t init_pid;         /* 0: none yet, or no longer */
         uint32_t pause_depth;
         uint64_t started_usec;     /* CLOCK_REALTIME; our own measure until we are told better */

@@ -77,6 +77,11 @@ fails_with org.freedesktop.DBus.Error.UnknownProperty "an unknown property" $ROO
 fails_with org.freedesktop.DBus.Error.PropertyReadOnly "Version can't be set" $ROOT $PROPERTIES Set ssv $MANAGER Version s x
 fails_with org.freedesktop.DBus.Error.InvalidArgs "a call with the wrong types" $ROOT $MANAGER GetSandbox u 5
 
+# The last who wanted to hear of tasks leaves with its connection.
+check "Subscribe" call $ROOT $MANAGER Subscribe
+check "… by who is gone then holds nobody up" call $ROOT $MANAGER ListSandboxes
+check "Unsubscribe by who has not subscribed" call $ROOT $MANAGER Unsubscribe
+
 # ---- profiles
 
 call $ROOT $MANAGER ListProfiles >"$TESTDIR/profiles"

@@ -247,7 +247,7 @@ tap_user_setup() { # makes everything the plain user needs; 1 with REASON when t
         if ! setpriv --reuid $USER_ID --regid $USER_ID --clear-groups test -x "$SENTRYCTL"; then
                 # The build lies where a plain user can't go: what he would have installed, elsewhere.
                 mkdir -m 755 "$TESTDIR/bin"
-                cp -rL "$SENTRYD_BUILD"/{sentryctl,sentryd,sentry-kernel,sentry-init,profiles} "$TESTDIR/bin/" || {
+                cp -rL "$SENTRYD_BUILD"/{sentryctl,sentryd,sentry-kernel,sentry-init,sentry-stub,sentry-imager,profiles} "$TESTDIR/bin/" || {
                         REASON="cannot copy the programs for a plain user"
                         return 1
                 }

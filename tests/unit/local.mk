@@ -98,9 +98,11 @@ tests_unit_test_util_LDADD = $(unit_common_libs)
 
 # Fuzzers run their own mutations for a bounded number of rounds here; with clang's libFuzzer they are built by hand:
 #     clang -DLIBFUZZER -fsanitize=fuzzer,address …
-fuzzers = tests/fuzz/fuzz-profile
+fuzzers = tests/fuzz/fuzz-profile tests/fuzz/fuzz-image
 check_PROGRAMS += $(fuzzers)
 TESTS += tests/fuzz/fuzz.sh
 EXTRA_DIST += tests/fuzz/fuzz.sh
 tests_fuzz_fuzz_profile_CFLAGS = $(unit_common_cflags)
 tests_fuzz_fuzz_profile_LDADD = $(unit_common_libs)
+tests_fuzz_fuzz_image_CFLAGS = $(unit_common_cflags)
+tests_fuzz_fuzz_image_LDADD = libimage.a $(unit_common_libs) $(ZSTD_LIBS)

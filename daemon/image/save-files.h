@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the parts of save-files.c share: the descriptions that are known, and who has them. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "save.h"
+
+/* Image.files[i] is known[i]. */
+typedef struct Known {
+        pid_t pid;       /* one who has it open, */
+        int number;      /* and under which number */
+        size_t process;  /* the same, in Save.processes */
+        int fd;          /* owned: a copy of it, where it is looked at again; -EBADF */
+} Known;
+
+/* What sock_diag(7) says of a UNIX socket. */
+typedef struct UnixSocket {
+        uint64_t ino, peer;
+        uint32_t backlog;
+} UnixSocket;
+
+typedef struct Files {
+        Save *save;
+        Known *known;
+        size_t n_known;
+        size_t *order;          /* owned: indices of known, as kcmp(2) orders them */
+        size_t n_order;
+        size_t *table_order, n_table_order;     /* the same of tables */
+        size_t *table_process, n_table_process; /* owned: of each table, one who has it */
+        uint64_t *mounts;       /* owned: the sandbox's, by their ids */
+        size_t n_mounts;
+        UnixSocket *sockets;    /* owned */
+        size_t n_sockets;
+} Files;
+
+/* A description that is looked at. */
+typedef struct FileContext {
+        Files *files;
+        size_t process;
+        int number, fd;    /* the descriptor there, and a copy of ours */
+        const char *info, *link;
+        uint32_t index;    /* of Image.files */
+} FileContext;
+
+/* One more reason why not, with who has it under which number. Returns 0. */
+int files_refuse(const FileContext *context, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* It was not opened in the sandbox. */
+int files_outside(FileContext *context, ImageFile *file);
+
+/* save-pipes.c */
+int describe_pipe(FileContext *context, ImageFile *file, const struct stat *st);
+int describe_pty(FileContext *context, ImageFile *file, const struct stat *st);
+int finish_pipes(Files *files);
+/* The place of an inode that inotify watches, by its handle in a line of fdinfo. */
+int find_watched(Files *files, uint64_t ino, uint32_t dev, const char *line, ImagePlace *ret);
+
+/* save-sockets.c */
+int sockets_list(Files *files);
+int describe_socket(FileContext *context, ImageFile *file, const struct stat *st);
+int finish_sockets(Files *files);

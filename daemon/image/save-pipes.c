@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Pipes with what is in them, pseudo terminals, and what inotify watches. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
+
+#include "save-files.h"
+#include "util.h"
+
+#define HANDLE_MAX 128U
+
+int describe_pipe(FileContext *context, ImageFile *file, const struct stat *st) {
+        int capacity = fcntl(context->fd, F_GETPIPE_SZ);
+
+        file->kind = context->link[0] == '/' ? IMAGE_FILE_FIFO : IMAGE_FILE_PIPE;
+        file->peer_id = st->st_ino;
+        file->capacity = capacity > 0 ? (uint32_t) capacity : 0;
+        if (file->kind == IMAGE_FILE_FIFO && !file->place.path)
+                return files_refuse(context, "a FIFO that is not there any more");
+        return 0;
+}
+
+/* A descriptor to read it by, without taking anything. */
+static int open_reader(const Files *files, uint32_t index) {
+        char path[64];
+        int fd;
+
+        if ((files->save->image->files[index].flags & O_ACCMODE) != O_WRONLY)
+                return fcntl(files->known[index].fd, F_DUPFD_CLOEXEC, 16);
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", files->known[index].fd);
+        fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+/* What is in a pipe, by tee(2): it stays there. */
+static int save_contents(Files *files, uint32_t index, int fd, int size) {
+        ImageFile *file = files->save->image->files + index;
+        _cleanup_close_ int read_end = -EBADF, write_end = -EBADF;
+        _cleanup_free_ uint8_t *data = malloc((size_t) size);
+        int ends[2], done = 0;
+        bool packets = file->flags & O_DIRECT;
+        ssize_t n;
+
+        if (!data)
+                return -ENOMEM;
+        if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+                return -errno;
+        read_end = ends[0];
+        write_end = ends[1];
+        if (file->capacity > 65536)
+                (void) fcntl(write_end, F_SETPIPE_SZ, (int) file->capacity);
+        n = tee(fd, write_end, (size_t) size, SPLICE_F_NONBLOCK);
+        if (n < 0)
+                return -errno;
+        if (n != size)
+                return -ENOSPC;
+        while (done < size && (n = read(read_end, data + done, (size_t) (size - done))) > 0) {
+                done += (int) n;
+                if (packets) {
+                        uint64_t *entry = IMAGE_APPEND(file->sizes, file->n_sizes);
+
+                        if (!entry)
+                                return -ENOMEM;
+                        *entry = (uint64_t) n;
+                }
+        }
+        if (done != size)
+                return -EIO;
+        return image_writer_add(&files->save->writer, data, (size_t) size, &file->data, &files->save->message);
+}
+
+/* Whether the other end, which nobody in the sandbox has, is somebody else's. */
+static bool is_open_elsewhere(int fd, bool reads) {
+        struct pollfd pollfd = { .fd = fd, .events = reads ? POLLIN : POLLOUT };
+
+        (void) poll(&pollfd, 1, 0);
+        return !(pollfd.revents & (reads ? POLLHUP : POLLERR));
+}
+
+static int finish_pipe(Files *files, uint32_t first) {
+        ImageFile *all = files->save->image->files;
+        _cleanup_close_ int fd = -EBADF;
+        bool read_end = false, write_end = false;
+        uint32_t reader = IMAGE_NONE;
+        int size = 0, r;
+        char who[96];
+
+        for (uint32_t i = first; i < files->save->image->n_files; i++) {
+                uint32_t mode = all[i].flags & O_ACCMODE;
+
+                if (all[i].kind != all[first].kind || all[i].peer_id != all[first].peer_id)
+                        continue;
+                if (mode != O_WRONLY && reader == IMAGE_NONE)
+                        reader = i;
+                read_end = read_end || mode != O_WRONLY;
+                write_end = write_end || mode != O_RDONLY;
+        }
+        if (all[first].kind == IMAGE_FILE_PIPE && read_end != write_end && is_open_elsewhere(files->known[first].fd, read_end)) {
+                for (uint32_t i = first; i < files->save->image->n_files; i++)
+                        if (all[i].kind == IMAGE_FILE_PIPE && all[i].peer_id == all[first].peer_id) {
+                                all[i].kind = IMAGE_FILE_OUTSIDE;
+                                all[i].outside = IMAGE_NONE;
+                                for (size_t t = 0; t < files->save->image->n_fd_tables; t++)
+                                        for (size_t j = 0; j < files->save->image->fd_tables[t].n; j++)
+                                                if (files->save->image->fd_tables[t].items[j].file == i)
+                                                        all[i].outside = MIN(all[i].outside,
+                                                                             (uint32_t) files->save->image->fd_tables[t].items[j].number);
+                        }
+                return 0;
+        }
+        fd = open_reader(files, reader == IMAGE_NONE ? first : reader);
+        if (fd < 0 || ioctl(fd, FIONREAD, &size) < 0)
+                r = fd < 0 ? fd : -errno;
+        else
+                r = size > 0 ? save_contents(files, first, fd, size) : 0;
+        if (r == -EACCES || r == -ENOSPC || r == -EIO) {
+                save_refuse(files->save, "%s fd %d: what is in the pipe cannot be read: %s",
+                            save_who(files->save, files->known[first].process, who), files->known[first].number, strerror(-r));
+                return 0;
+        }
+        return r;
+}
+
+int finish_pipes(Files *files) {
+        const ImageFile *all = files->save->image->files;
+        int r;
+
+        for (uint32_t i = 0; i < files->save->image->n_files; i++) {
+                bool seen = false;
+
+                if (all[i].kind != IMAGE_FILE_PIPE && all[i].kind != IMAGE_FILE_FIFO)
+                        continue;
+                for (uint32_t j = 0; j < i && !seen; j++)
+                        seen = all[j].kind == all[i].kind && all[j].peer_id == all[i].peer_id;
+                if (seen)
+                        continue;
+                r = finish_pipe(files, i);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* ---- terminals ---- */
+
+int describe_pty(FileContext *context, ImageFile *file, const struct stat *st) {
+        return files_refuse(context, "a pseudo terminal that was made inside");
+}
+
+/* ---- inotify ---- */
+
+static int unhex(const char *text, uint8_t *bytes, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                unsigned byte;
+
+                if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+                        return -EIO;
+                bytes[i] = (uint8_t) byte;
+        }
+        return 0;
+}
+
+static bool is_watched(const char *path, uint64_t ino, Save *save, ImagePlace *ret) {
+        return save_place(save, path, ino, ret) >= 0;
+}
+
+int find_watched(Files *files, uint64_t ino, uint32_t dev, const char *line, ImagePlace *ret) {
+        const char *p = strstr(line, "f_handle:"), *bytes = strstr(line, "fhandle-bytes:"), *type = strstr(line, "fhandle-type:");
+        Save *save = files->save;
+        union {
+                struct file_handle handle;
+                uint8_t space[sizeof(struct file_handle) + HANDLE_MAX];
+        } u = {};
+
+        (void) dev;
+        /* A handle can be opened by who has CAP_DAC_READ_SEARCH in the user namespace of the file system: the owner's of a
+         * tmpfs of the sandbox, but not for the machine's files. So working directories, executables and open files are
+         * tried first, then all of the mounts that were made for the sandbox. */
+        for (size_t i = 0; i < save->n_processes; i++) {
+                const ImageProcess *process = save->image->processes + i;
+
+                if ((process->cwd.path && process->cwd.ino == ino && is_watched(process->cwd.path, ino, save, ret)) ||
+                    (process->exe.path && process->exe.ino == ino && is_watched(process->exe.path, ino, save, ret)))
+                        return 0;
+        }
+        for (size_t i = 0; i < save->image->n_files; i++)
+                if (save->image->files[i].place.path && save->image->files[i].place.ino == ino &&
+                    is_watched(save->image->files[i].place.path, ino, save, ret))
+                        return 0;
+        for (size_t i = 0; i < save->image->n_tmpfs; i++)
+                for (size_t j = 0; j < save->image->tmpfs[i].n_nodes; j++) {
+                        const ImageNode *node = save->image->tmpfs[i].nodes + j;
+                        _cleanup_free_ char *path = NULL;
+
+                        if (node->ino != ino)
+                                continue;
+                        if (string_appendf(&path, "%s%s%s", streq(save->image->tmpfs[i].mount, "/") ? "" : save->image->tmpfs[i].mount,
+                                           node->path[0] ? "/" : "", node->path) >= 0 &&
+                            is_watched(path, ino, save, ret))
+                                return 0;
+                }
+        if (!p || !bytes || !type)
+                return -ENOENT;
+        u.handle.handle_bytes = (unsigned) strtoul(bytes + strlen("fhandle-bytes:"), NULL, 16);
+        u.handle.handle_type = (int) strtol(type + strlen("fhandle-type:"), NULL, 16);
+        if (u.handle.handle_bytes > HANDLE_MAX || unhex(p + strlen("f_handle:"), u.handle.f_handle, u.handle.handle_bytes) < 0)
+                return -ENOENT;
+        {
+                _cleanup_close_ int fd = open_by_handle_at(save->root_fd, &u.handle, O_PATH | O_CLOEXEC);
+                char path[64], target[IMAGE_PATH_MAX + 1];
+                ssize_t n;
+
+                if (fd < 0)
+                        return -ENOENT;
+                (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+                n = readlink(path, target, sizeof(target) - 1);
+                if (n < 0)
+                        return -ENOENT;
+                target[n] = '\0';
+                return is_watched(target, ino, save, ret) ? 0 : -ENOENT;
+        }
+}

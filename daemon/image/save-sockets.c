@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Sockets. Who is whose peer sock_diag(7) tells, in the network namespace of the sandbox: a child of ours joins it, and asks. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "save-files.h"
+#include "sock-diag.h"
+#include "util.h"
+
+#define DATAGRAM_MAX (1U << 20)
+#define QUEUE_MAX (64U << 20) /* bytes in one socket */
+#define TCP_LISTENING 10      /* TCP_LISTEN of the kernel */
+
+typedef struct Answer {
+        uint64_t ino, peer;
+        uint32_t backlog, state;
+} Answer;
+
+/* In the child. */
+static int answer_all(const Save *save, int fd) {
+        _cleanup_(socket_table_done) SocketTable table = {};
+        SocketSource source = { .diag_fd = -EBADF };
+        static const struct {
+                const char *name;
+                int flag;
+        } joined[] = { { "user", CLONE_NEWUSER }, { "net", CLONE_NEWNET } };
+        int ns[2];
+        char path[64];
+        struct stat ours, theirs;
+
+        for (size_t i = 0; i < ELEMENTSOF(joined); i++) {
+                (void) snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int) save->init, joined[i].name);
+                ns[i] = open(path, O_RDONLY | O_CLOEXEC);
+                if (ns[i] < 0)
+                        return -errno;
+        }
+        /* With the host's network there is nothing to join. */
+        if (fstat(ns[1], &theirs) < 0 || stat("/proc/self/ns/net", &ours) < 0)
+                return -errno;
+        for (size_t i = 0; ours.st_ino != theirs.st_ino && i < ELEMENTSOF(joined); i++)
+                if (setns(ns[i], joined[i].flag) < 0)
+                        return -errno;
+        source.netns = theirs.st_ino;
+        source.net_dir = open("/proc/self/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        (void) socket_table_add(&table, &source);
+        for (size_t i = 0; i < table.n; i++) {
+                const SocketInfo *info = table.sockets + i;
+                Answer answer = { .ino = info->inode, .peer = info->peer_inode, .backlog = info->send_queue, .state = info->state };
+
+                if (write(fd, &answer, sizeof(answer)) != sizeof(answer))
+                        return -EIO;
+        }
+        return 0;
+}
+
+static int compare_sockets(const void *a, const void *b) {
+        const UnixSocket *x = a, *y = b;
+
+        return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+int sockets_list(Files *files) {
+        _cleanup_close_ int read_end = -EBADF, write_end = -EBADF;
+        Answer answer;
+        int ends[2], status;
+        ssize_t n;
+        pid_t pid;
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        read_end = ends[0];
+        write_end = ends[1];
+        pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0)
+                _exit(answer_all(files->save, write_end) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+        write_end = safe_close(write_end);
+        while ((n = read(read_end, &answer, sizeof(answer))) == sizeof(answer)) {
+                UnixSocket *socket = IMAGE_APPEND(files->sockets, files->n_sockets);
+
+                if (!socket)
+                        break;
+                *socket = (UnixSocket) { .ino = answer.ino, .peer = answer.peer,
+                                         .backlog = answer.state == TCP_LISTENING ? answer.backlog : 0 };
+        }
+        read_end = safe_close(read_end);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (files->n_sockets > 0)
+                qsort(files->sockets, files->n_sockets, sizeof(UnixSocket), compare_sockets);
+        return n == sizeof(answer) ? -ENOMEM : 0;
+}
+
+static const UnixSocket *find_socket(const Files *files, uint64_t ino) {
+        const UnixSocket key = { .ino = ino };
+
+        return files->n_sockets == 0 ? NULL : bsearch(&key, files->sockets, files->n_sockets, sizeof(key), compare_sockets);
+}
+
+static int get_int(int fd, int level, int name) {
+        int value = 0;
+        socklen_t size = sizeof(value);
+
+        return getsockopt(fd, level, name, &value, &size) < 0 ? 0 : value;
+}
+
+static int add_option(ImageSocket *socket, int level, int name, int64_t value) {
+        const int64_t triple[] = { level, name, value };
+
+        for (unsigned i = 0; i < ELEMENTSOF(triple); i++) {
+                int64_t *place = IMAGE_APPEND(socket->options, socket->n_options);
+
+                if (!place)
+                        return -ENOMEM;
+                *place = triple[i];
+        }
+        return 0;
+}
+
+/* Those that are other than in a new socket. Buffer sizes are twice what setsockopt(2) was given. */
+static int save_options(int fd, ImageSocket *socket) {
+        static const struct {
+                int level, name;
+                int family; /* 0: any */
+        } options[] = {
+                { SOL_SOCKET, SO_SNDBUF, 0 },    { SOL_SOCKET, SO_RCVBUF, 0 },     { SOL_SOCKET, SO_REUSEADDR, 0 },
+                { SOL_SOCKET, SO_REUSEPORT, 0 }, { SOL_SOCKET, SO_KEEPALIVE, 0 },  { SOL_SOCKET, SO_BROADCAST, 0 },
+                { SOL_SOCKET, SO_PASSCRED, 0 },  { SOL_SOCKET, SO_OOBINLINE, 0 },  { SOL_SOCKET, SO_PRIORITY, 0 },
+                { SOL_SOCKET, SO_RCVLOWAT, 0 },  { SOL_SOCKET, SO_TIMESTAMP, 0 },
+                { IPPROTO_IP, IP_TTL, AF_INET }, { IPPROTO_IP, IP_TOS, AF_INET },  { IPPROTO_IP, IP_PKTINFO, AF_INET },
+                { IPPROTO_IP, IP_RECVTTL, AF_INET },
+                { IPPROTO_IPV6, IPV6_V6ONLY, AF_INET6 }, { IPPROTO_IPV6, IPV6_RECVPKTINFO, AF_INET6 },
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(options); i++)
+                if (options[i].family == 0 || options[i].family == socket->family)
+                        r = add_option(socket, options[i].level, options[i].name, get_int(fd, options[i].level, options[i].name));
+        if (r >= 0 && socket->family != AF_UNIX && socket->protocol == IPPROTO_TCP)
+                r = add_option(socket, IPPROTO_TCP, TCP_NODELAY, get_int(fd, IPPROTO_TCP, TCP_NODELAY));
+        if (r >= 0 && socket->family != AF_UNIX && socket->protocol == IPPROTO_TCP && socket->listening)
+                r = add_option(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, get_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT));
+        return r;
+}
+
+static int save_address(Files *files, int fd, int (*get)(int, struct sockaddr *, socklen_t *), ImageBlob *ret,
+                        struct sockaddr_storage *address) {
+        socklen_t size = sizeof(*address);
+
+        memset(address, 0, sizeof(*address));
+        if (get(fd, (struct sockaddr *) address, &size) < 0)
+                return errno == ENOTCONN ? 0 : -errno;
+        return size == 0 ? 0 : image_writer_add(&files->save->writer, address, MIN(size, (socklen_t) sizeof(*address)), ret,
+                                                &files->save->message);
+}
+
+static bool is_path_name(const struct sockaddr_storage *address) {
+        const struct sockaddr_un *un = (const struct sockaddr_un *) address;
+
+        return address->ss_family == AF_UNIX && un->sun_path[0] == '/';
+}
+
+int describe_socket(FileContext *context, ImageFile *file, const struct stat *st) {
+        int family = get_int(context->fd, SOL_SOCKET, SO_DOMAIN), protocol = get_int(context->fd, SOL_SOCKET, SO_PROTOCOL),
+            type = get_int(context->fd, SOL_SOCKET, SO_TYPE), r;
+        Files *files = context->files;
+        const UnixSocket *known = find_socket(files, st->st_ino);
+        struct sockaddr_storage address, peer;
+        ImageSocket *socket;
+
+        if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
+                return files_refuse(context, "a socket of a family that is not saved (%d)", family);
+        socket = file->socket = calloc(1, sizeof(ImageSocket));
+        if (!socket)
+                return -ENOMEM;
+        file->kind = family == AF_UNIX ? IMAGE_FILE_UNIX : IMAGE_FILE_INET;
+        file->peer_id = st->st_ino;
+        *socket = (ImageSocket) { .family = family, .type = type, .protocol = protocol, .peer = IMAGE_NONE };
+        socket->listening = get_int(context->fd, SOL_SOCKET, SO_ACCEPTCONN) != 0;
+        r = save_address(files, context->fd, getsockname, &socket->address, &address);
+        if (r >= 0)
+                r = save_address(files, context->fd, getpeername, &socket->peer_address, &peer);
+        if (r < 0)
+                return r;
+        if (family == AF_UNIX) {
+                /* Nobody's in the sandbox's network: it came from outside, by inheritance or over a socket. */
+                if (!known && socket->peer_address.size > 0)
+                        return 0;
+        } else {
+                bool connected = socket->peer_address.size > 0;
+
+                if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE)
+                        return files_refuse(context, "a socket of a protocol that is not saved (%d)", protocol);
+                if (protocol == IPPROTO_TCP && connected)
+                        return files_refuse(context, "a TCP connection, which is not saved yet");
+        }
+        if (socket->listening) {
+                socket->backlog = known ? known->backlog : 128;
+                if (poll(&(struct pollfd) { .fd = context->fd, .events = POLLIN }, 1, 0) > 0)
+                        return files_refuse(context, "a listening socket with connections that nobody has accepted yet");
+        }
+        if (is_path_name(&address)) {
+                struct sockaddr_un *un = (struct sockaddr_un *) &address;
+
+                un->sun_path[sizeof(un->sun_path) - 1] = '\0';
+                (void) save_place(files->save, un->sun_path, 0, &socket->place);
+        }
+        return save_options(context->fd, socket);
+}
+
+/* ---- queues ---- */
+
+/* One message at an offset of what is in the queue, which stays there. */
+static ssize_t peek(int fd, int offset, void *buffer, size_t size, struct sockaddr_storage *from, socklen_t *from_size, bool *rights) {
+        union {
+                char space[CMSG_SPACE(253 * sizeof(int)) + 256];
+                struct cmsghdr align;
+        } control;
+        struct iovec iov = { buffer, size };
+        struct msghdr message = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space),
+                .msg_name = from, .msg_namelen = sizeof(*from),
+        };
+        ssize_t n;
+
+        if (offset >= 0 && setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset)) < 0)
+                return -errno;
+        n = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+        if (n < 0)
+                return -errno;
+        *from_size = message.msg_namelen;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
+                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+                        int fds[253];
+                        size_t n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+                        *rights = true;
+                        memcpy(fds, CMSG_DATA(c), n_fds * sizeof(int));
+                        for (size_t i = 0; i < n_fds; i++)
+                                safe_close(fds[i]);
+                }
+        return n;
+}
+
+typedef struct Queue {
+        uint8_t *bytes;
+        size_t n, n_allocated;
+        uint8_t *senders; /* u32 length and address, for each message */
+        size_t n_senders;
+} Queue;
+
+static void queue_done(Queue *queue) {
+        free(queue->bytes);
+        free(queue->senders);
+}
+
+static int queue_append(uint8_t **bytes, size_t *n, const void *data, size_t size) {
+        uint8_t *grown = realloc(*bytes, *n + size + 1);
+
+        if (!grown)
+                return -ENOMEM;
+        memcpy(grown + *n, data, size);
+        *bytes = grown;
+        *n += size;
+        return 0;
+}
+
+static int save_queue(Files *files, uint32_t index) {
+        ImageSocket *socket = files->save->image->files[index].socket;
+        _cleanup_(queue_done) Queue queue = {};
+        _cleanup_free_ uint8_t *buffer = malloc(DATAGRAM_MAX);
+        bool stream = socket->type == SOCK_STREAM, rights = false;
+        int fd = files->known[index].fd, before = get_int(fd, SOL_SOCKET, SO_PEEK_OFF), none = -1, r = 0;
+        struct sockaddr_storage from;
+        socklen_t from_size = 0;
+        ssize_t n;
+
+        if (!buffer)
+                return -ENOMEM;
+        while (r >= 0 && queue.n < QUEUE_MAX &&
+               (n = peek(fd, (int) queue.n, buffer, DATAGRAM_MAX, &from, &from_size, &rights)) >= 0) {
+                uint32_t length = from_size;
+
+                if (stream && n == 0)
+                        break;
+                if (n > (ssize_t) DATAGRAM_MAX) {
+                        r = -EFBIG;
+                        break;
+                }
+                r = queue_append(&queue.bytes, &queue.n, buffer, (size_t) n);
+                if (r >= 0 && !stream) {
+                        uint64_t *size = IMAGE_APPEND(socket->sizes, socket->n_sizes);
+
+                        if (!size)
+                                r = -ENOMEM;
+                        else
+                                *size = (uint64_t) n;
+                        if (r >= 0)
+                                r = queue_append(&queue.senders, &queue.n_senders, &length, sizeof(length));
+                        if (r >= 0)
+                                r = queue_append(&queue.senders, &queue.n_senders, &from, from_size);
+                        if (n == 0) /* it would be seen again and again */
+                                r = -EBADE;
+                }
+        }
+        (void) setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, before == 0 ? &none : &before, sizeof(before));
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0 || rights || queue.n >= QUEUE_MAX) {
+                char who[96];
+
+                save_refuse(files->save, "%s fd %d: %s", save_who(files->save, files->known[index].process, who),
+                            files->known[index].number,
+                            rights             ? "descriptors are on their way in the socket (SCM_RIGHTS), which are not saved yet"
+                            : r == -EBADE      ? "an empty datagram waits in the socket, which is not saved yet"
+                                               : "too much waits in the socket");
+                return 0;
+        }
+        r = queue.n == 0 ? 0 : image_writer_add(&files->save->writer, queue.bytes, queue.n, &socket->queue, &files->save->message);
+        return r < 0 || queue.n_senders == 0
+                ? r : image_writer_add(&files->save->writer, queue.senders, queue.n_senders, &socket->senders, &files->save->message);
+}
+
+/* A socket whose end is closed reads 0 bytes; one that may not send any more says so to poll(2). */
+static void save_shutdown(int fd, ImageSocket *socket) {
+        struct pollfd pollfd = { .fd = fd, .events = POLLIN | POLLOUT | POLLRDHUP };
+
+        (void) poll(&pollfd, 1, 0);
+        socket->shut_read = pollfd.revents & POLLRDHUP;
+        socket->shut_write = pollfd.revents & POLLHUP;
+}
+
+static int finish_unix(Files *files, uint32_t index) {
+        ImageFile *file = files->save->image->files + index;
+        const UnixSocket *known = find_socket(files, file->peer_id);
+        Known *at = files->known + index;
+        struct ucred credentials = {};
+        socklen_t size = sizeof(credentials);
+        char who[96];
+
+        if (file->socket->peer_address.size > 0 || (known && known->peer != 0)) {
+                uint64_t peer = known ? known->peer : 0;
+
+                for (uint32_t i = 0; peer != 0 && i < files->save->image->n_files; i++)
+                        if (files->save->image->files[i].kind == IMAGE_FILE_UNIX && files->save->image->files[i].peer_id == peer)
+                                file->socket->peer = i;
+                if (file->socket->peer == IMAGE_NONE && (!known || peer != 0)) {
+                        /* Its other end is outside of the sandbox, or on its way somewhere. */
+                        file->kind = IMAGE_FILE_OUTSIDE;
+                        file->outside = (uint32_t) at->number;
+                        if (file->socket->peer == IMAGE_NONE && known) {
+                                save_refuse(files->save, "%s fd %d: a UNIX socket connected to one that nobody in the sandbox has open",
+                                            save_who(files->save, at->process, who), at->number);
+                        }
+                        free(file->socket->place.path);
+                        free(file->socket->sizes);
+                        free(file->socket->options);
+                        free(file->socket);
+                        file->socket = NULL;
+                        return 0;
+                }
+        }
+        if (getsockopt(at->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) >= 0 && credentials.pid > 0) {
+                for (size_t i = 0; i < files->save->n_processes; i++)
+                        if (files->save->processes[i].pid == credentials.pid)
+                                file->socket->credentials[0] = (uint32_t) files->save->processes[i].id;
+                file->socket->credentials[1] = save_uid_inside(files->save, false, credentials.uid);
+                file->socket->credentials[2] = save_uid_inside(files->save, true, credentials.gid);
+        }
+        if (file->socket->listening)
+                return 0;
+        if (file->socket->type != SOCK_DGRAM)
+                save_shutdown(at->fd, file->socket);
+        return save_queue(files, index);
+}
+
+int finish_sockets(Files *files) {
+        int r = 0;
+
+        for (uint32_t i = 0; r >= 0 && i < files->save->image->n_files; i++) {
+                const ImageFile *file = files->save->image->files + i;
+
+                if (file->kind == IMAGE_FILE_UNIX && file->socket)
+                        r = finish_unix(files, i);
+                else if (file->kind == IMAGE_FILE_INET && file->socket && !file->socket->listening &&
+                         file->socket->protocol != IPPROTO_TCP)
+                        r = save_queue(files, i);
+        }
+        return r;
+}

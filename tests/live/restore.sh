@@ -1,0 +1,156 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Saving and restoring: a program that checks itself, a tree of processes, several times in a row, two side by side, lazily,
+# with what it had from outside; what cannot be restored, and deaths in the middle. As root and as a plain user.
+
+. "${srcdir:-.}/tests/lib/tap.sh"
+
+cp "$SENTRYD_BUILD/tests/live/restore-program" "$TESTDIR/restore-program" || bail "restore-program is not built"
+chmod 755 "$TESTDIR/restore-program"
+
+says() { grep -qF -- "$2" "$1"; } # FILE TEXT: in its last output
+ask() { # NAME OUTPUT N DESCRIPTION: has the program check itself for the Nth time
+        sctl signal "$1" USR1 >/dev/null 2>&1
+        await 40 grep -qE "^(checked|failed) $3" "$2"
+        is "$(grep -E "^(checked|failed) $3" "$2")" "checked $3" "$4" || diag "$(tail -n 5 "$2")"
+}
+run() { # NAME OUTPUT ARGUMENT…: in the background
+        local name=$1 output=$2
+        shift 2
+        : >"$output"
+        mine "$output"
+        sctl run --name "$name" --bind "$D" --ro-bind "$TESTDIR/restore-program" "$@" </dev/null >"$output" 2>&1 &
+        RUN=$!
+        started "$RUN"
+        await 30 running "$name" || diag "$(cat "$output")"
+}
+restore() { # NAME OUTPUT OPTION… IMAGE
+        local name=$1 output=$2
+        shift 2
+        : >"$output"
+        mine "$output"
+        sctl restore --name "$name" "$@" </dev/null >"$output" 2>&1 &
+        RUN=$!
+        started "$RUN"
+        await 60 running "$name" || diag "$(cat "$output")"
+}
+end() { # NAME
+        sctl kill "$1" >/dev/null 2>&1
+        reaped "$RUN"
+}
+
+everything() {
+        local n i run
+
+        run all "$D/out0" "$TESTDIR/restore-program" "$D"
+        await 30 says "$D/out0" ready
+        ask all "$D/out0" 1 "$WHO: the program is as it should be"
+        for ((i = 1; i <= 5; i++)); do
+                run=$RUN
+                check "$WHO: save number $i" sctl save all "$D/image$i"
+                reaped "$run"
+                is "$RC" 0 "$WHO: … ends it"
+                restore all "$D/out$i" "$D/image$i"
+                ask all "$D/out$i" $((i + 1)) "$WHO: … and restored it is as it was"
+        done
+        check "$WHO: save, and leave it running" sctl save --leave-running all "$D/image6"
+        ask all "$D/out5" 7 "$WHO: … which it does"
+        restore beside "$D/out-a" "$D/image6"
+        ask beside "$D/out-a" 7 "$WHO: … and another goes on beside it"
+        n=$RUN
+        restore lazy "$D/out-b" --lazy "$D/image6"
+        ask lazy "$D/out-b" 7 "$WHO: … and one whose memory is read when it is used"
+        end lazy
+        RUN=$n
+        end beside
+        end all
+}
+
+shells() { # what a shell script and its pipe line are
+        run sh "$D/out-sh" sh -c "i=0; while :; do i=\$((i + 1)); echo \$i; sleep 0.05; done | while read -r n; do echo \"n \$n\"; done"
+        await 30 says "$D/out-sh" 'n 3'
+        check "$WHO: save a pipe line of shells" sctl save sh "$D/image-sh"
+        n=$(sed -n '$s/n //p' "$D/out-sh")
+        restore sh2 "$D/out-sh2" "$D/image-sh"
+        check "$WHO: … it goes on with the next number" await 30 says "$D/out-sh2" "n $((n + 3))"
+        is "$(head -n 1 "$D/out-sh2")" "n $((n + 1))" "$WHO: … and leaves none out"
+        end sh2
+}
+
+outside() {
+        echo first >"$D/five"
+        : >"$D/out-fd"
+        mine "$D/five" "$D/out-fd"
+        sctl run --name fd --bind "$D" python3 -u -c "
+import os, signal
+signal.sigwait
+print('up')
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+while True:
+    signal.sigwait([signal.SIGUSR1])
+    print('read', os.read(5, 100))" </dev/null >"$D/out-fd" 2>&1 5<"$D/five" &
+        RUN=$!
+        started "$RUN"
+        await 30 says "$D/out-fd" up
+        check "$WHO: save what has a descriptor from outside" sctl save fd "$D/image-fd"
+        status_is 125 "$WHO: … it is not restored without" sctl restore "$D/image-fd"
+        contains "$(sctl restore "$D/image-fd" 2>&1)" '5<FILE' "$WHO: … and told how"
+        await 10 nothing_listed
+        sctl restore --name fd "$D/image-fd" </dev/null >"$D/out-fd" 2>&1 5<"$D/five" &
+        RUN=$!
+        started "$RUN"
+        await 30 running fd
+        sctl signal fd USR1
+        check "$WHO: … but with it" await 20 says "$D/out-fd" "read b'first"
+        end fd
+}
+
+refusals() {
+        contains "$(sctl restore "$D" 2>&1)" manifest "$WHO: what is no image is not restored"
+        cp -r "$D/image6" "$D/broken"
+        mine "$D/broken"
+        printf x | dd of="$D/broken/pages-0.img" bs=1 seek=5000 conv=notrunc 2>/dev/null
+        status_is 125 "$WHO: memory that somebody changed is not" sctl restore --name broken "$D/broken"
+        await 10 nothing_listed
+        is "$(sctl -q --no-legend list)" '' "$WHO: … and nothing is left of it"
+}
+
+deaths() { # of each of those who restore, in the middle
+        local victim i pid
+        for victim in sentry-imager sentry-kernel sentryctl; do
+                for i in 1 2 3; do
+                        sctl restore --name dying "$D/image6" </dev/null >"$D/out-dying" 2>&1 &
+                        RUN=$!
+                        started "$RUN"
+                        # It may be over before it is seen: then it is the whole sandbox that dies.
+                        await 20 eval 'found $victim || running dying'
+                        for pid in $(find_ours "$victim"); do kill -KILL "$pid" 2>/dev/null; done
+                        [ "$victim" != sentry-imager ] || ! await 1 running dying || sctl kill dying
+                        reaped "$RUN"
+                done
+                check "$WHO: $victim dies in the middle of a restore: nothing is left" await 20 nothing_runs
+        done
+}
+find_ours() { # PROGRAM: of a restore
+        local dir
+        for dir in /proc/[0-9]*; do
+                [[ $(readlink "$dir/exe" 2>/dev/null) == */"$1" ]] || continue
+                tr '\0' '\n' <"$dir/environ" 2>/dev/null | grep -qxF "XDG_RUNTIME_DIR=$(runtime)" || continue
+                [ "$1" != sentryctl ] || tr '\0' '\n' <"$dir/cmdline" | grep -qx dying || continue
+                echo "${dir#/proc/}"
+        done
+}
+found() { [ -n "$(find_ours "$1")" ]; }
+nothing_runs() { nothing_listed && ! pgrep -f "^$TESTDIR/restore-program $D" >/dev/null; }
+
+restoring() {
+        D=$WORK/save
+        mkdir -m 755 "$D"
+        mine "$D"
+        for t in ${TESTS_ONLY:-everything shells outside refusals deaths}; do "$t"; done
+        await 10 daemons_gone
+}
+
+each_user restoring
+done_testing
