@@ -8,6 +8,7 @@
 
 #include <libsmartcols.h>
 
+#include "pager.h"
 #include "table.h"
 #include "text.h"
 #include "util.h"
@@ -342,24 +343,110 @@ static bool is_right(const Column *column) {
                column->kind != COLUMN_SINCE && column->kind != COLUMN_TIME;
 }
 
+/* The columns that --columns asks for. */
+typedef struct Selection {
+        Column *columns; /* owned; NULL: all */
+        char **headers;  /* owned: of those that have none in tables */
+} Selection;
+
+static void selection_done(Selection *selection) {
+        free(selection->columns);
+        strv_free(selection->headers);
+}
+
+/* By its key or its header, whichever case. In a table the one with a header counts. */
+static const Column *find_column(const Column *columns, const char *name) {
+        const Column *found = NULL;
+
+        for (const Column *c = columns; !column_is_end(c); c++)
+                if ((c->key && strcasecmp(c->key, name) == 0) || (c->header && strcasecmp(c->header, name) == 0)) {
+                        if (c->header)
+                                return c;
+                        found = found ?: c;
+                }
+        return found;
+}
+
+static int no_column(const Column *columns, const char *name) {
+        _cleanup_free_ char *all = NULL;
+
+        for (const Column *c = columns; !column_is_end(c); c++)
+                if (string_appendf(&all, "%s%s", all ? ", " : "", column_name(c)) < 0)
+                        return ctl_oom();
+        (void) ctl_error("there is no column '%s', there are %s", name, all ?: "none");
+        return CTL_USAGE;
+}
+
+static int select_columns(const Ctl *ctl, const Column *columns, Selection *ret) {
+        _cleanup_free_ char *words = strdup(ctl->columns);
+        char *rest = words, *word;
+        size_t n = 0, max = 1;
+
+        for (const char *p = ctl->columns; *p; p++)
+                max += *p == ',';
+        ret->columns = calloc(max + 1, sizeof(Column));
+        if (!words || !ret->columns)
+                return ctl_oom();
+        while ((word = strsep(&rest, ","))) {
+                const Column *c = find_column(columns, word);
+
+                if (!c)
+                        return no_column(columns, word);
+                ret->columns[n] = *c;
+                if (!c->header) {
+                        char *header = strdup(c->key);
+
+                        for (char *p = header; p && *p; p++)
+                                *p = *p >= 'a' && *p <= 'z' ? (char) (*p - 'a' + 'A') : *p;
+                        if (!header || strv_consume(&ret->headers, header) < 0)
+                                return ctl_oom();
+                        ret->columns[n].header = header;
+                }
+                n++;
+        }
+        return 0;
+}
+
+struct Table {
+        const Ctl *ctl;               /* lookup only */
+        struct libscols_table *table; /* owned */
+        Selection selection;          /* owned */
+        const Column *columns;        /* those that are shown; the selection's, or whoever began it keeps them */
+};
+
 Table *table_free(Table *table) {
-        if (table)
-                scols_unref_table(table);
+        if (!table)
+                return NULL;
+        if (table->table)
+                scols_unref_table(table->table);
+        selection_done(&table->selection);
+        free(table);
         return NULL;
 }
 
 /* tree: the key of the column that shows it, or NULL. */
 static int begin(const Ctl *ctl, const Column *columns, const char *tree, Table **ret) {
-        _cleanup_(table_freep) Table *table = scols_new_table();
+        _cleanup_(table_freep) Table *table = calloc(1, sizeof(Table));
+        int r;
 
         if (!table)
                 return ctl_oom();
-        scols_table_enable_noheadings(table, !ctl->legend);
-        scols_table_enable_colors(table, text_colors());
-        scols_table_enable_noencoding(table, 1); /* every cell is escaped already */
+        table->ctl = ctl;
+        table->columns = columns;
+        if (ctl->columns) {
+                r = select_columns(ctl, columns, &table->selection);
+                if (r < 0)
+                        return r;
+                table->columns = columns = table->selection.columns;
+        }
+        table->table = scols_new_table();
+        if (!table->table)
+                return ctl_oom();
+        scols_table_enable_noheadings(table->table, !ctl->legend);
+        scols_table_enable_noencoding(table->table, 1); /* every cell is escaped already */
         for (const Column *c = columns; !column_is_end(c); c++)
                 if (c->header &&
-                    !scols_table_new_column(table, c->header, 0,
+                    !scols_table_new_column(table->table, c->header, 0,
                                             (is_right(c) ? SCOLS_FL_RIGHT : 0) | (c->cut ? SCOLS_FL_TRUNC : 0) |
                                             (tree && c->key && streq(c->key, tree) ? SCOLS_FL_TREE : 0)))
                         return ctl_oom();
@@ -371,13 +458,13 @@ int table_begin(const Ctl *ctl, const Column *columns, Table **ret) {
         return begin(ctl, columns, NULL, ret);
 }
 
-int table_add(Table *table, const Column *columns, json_object *row) {
-        struct libscols_line *line = scols_table_new_line(table, NULL);
+int table_add(Table *table, json_object *row) {
+        struct libscols_line *line = scols_table_new_line(table->table, NULL);
         size_t n = 0;
 
         if (!line)
                 return ctl_oom();
-        for (const Column *c = columns; !column_is_end(c); c++) {
+        for (const Column *c = table->columns; !column_is_end(c); c++) {
                 char *text;
 
                 if (!c->header)
@@ -396,7 +483,13 @@ int table_add(Table *table, const Column *columns, json_object *row) {
 }
 
 int table_end(Table *table) {
-        return scols_print_table(table) < 0 ? ctl_oom() : 0;
+        pager_open(table->ctl, false);
+        scols_table_enable_colors(table->table, text_colors());
+        if (pager_width() > 0) {
+                scols_table_set_termforce(table->table, SCOLS_TERMFORCE_ALWAYS);
+                scols_table_set_termwidth(table->table, pager_width());
+        }
+        return scols_print_table(table->table) < 0 ? ctl_oom() : 0;
 }
 
 int table_print(const Ctl *ctl, const Column *columns, json_object *rows) {
@@ -410,11 +503,16 @@ int table_print_tree(const Ctl *ctl, const Column *columns, json_object *rows, c
         int r;
 
         r = begin(ctl, columns, key, &table);
+        if (r < 0)
+                return r;
+        if (key && !find_column(table->columns, key))
+                key = NULL; /* no column, no tree */
         for (size_t i = 0; r >= 0 && i < json_object_array_length(rows); i++)
-                r = table_add(table, columns, json_object_array_get_idx(rows, i));
+                r = table_add(table, json_object_array_get_idx(rows, i));
         for (size_t i = 0; r >= 0 && key && i < json_object_array_length(rows); i++)
                 if (parents[i] != SIZE_MAX &&
-                    scols_line_add_child(scols_table_get_line(table, parents[i]), scols_table_get_line(table, i)) < 0)
+                    scols_line_add_child(scols_table_get_line(table->table, parents[i]),
+                                         scols_table_get_line(table->table, i)) < 0)
                         r = ctl_oom();
         return r < 0 ? r : table_end(table);
 }
@@ -441,10 +539,19 @@ static json_object *select_keys(const Column *columns, json_object *rows) {
 }
 
 int json_print(const Ctl *ctl, const Column *columns, json_object *value) {
+        _cleanup_(selection_done) Selection selection = {};
         _cleanup_json_ json_object *selected = NULL;
         _cleanup_free_ char *safe = NULL;
         const char *text;
+        int r;
 
+        if (columns && ctl->columns) {
+                r = select_columns(ctl, columns, &selection);
+                if (r < 0)
+                        return r;
+                columns = selection.columns;
+        }
+        pager_open(ctl, false);
         if (columns) {
                 value = selected = select_keys(columns, value);
                 if (!selected)

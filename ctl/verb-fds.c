@@ -94,7 +94,7 @@ static int show_as_it_comes(json_object *row, const char *line, void *userdata) 
         if (make_object_text(json_object_object_get(row, "object"), &object) < 0 ||
             row_add(row, "PID", output->pids ?: "?") < 0 || row_add(row, "OBJECT", object) < 0)
                 return ctl_oom();
-        return table_add(output->table, fd_columns, row);
+        return table_add(output->table, row);
 }
 
 static int print_fds(Ctl *ctl, const char *path, uint32_t pid) {
@@ -191,5 +191,7 @@ const Verb verb_fds = {
                    "their ids. What is on its way in a message from socket to socket is nobody's, and not listed.\n"
                    "--json tells more: inodes, limits, the watches of an inotify, the targets of an epoll.\n",
         .aside = true,
+        .lists = true,
+        .pages = true,
         .run = verb_fds_main,
 };
