@@ -153,3 +153,9 @@ CLEANFILES += $(sys_tests) $(live_programs)
 $(sys_tests) $(live_programs): %: %.c $(sys_headers)
 	$(AM_V_CC)$(MKDIR_P) $(@D) && $(CC) -D_GNU_SOURCE -I$(top_srcdir)/tests/lib $(CPPFLAGS) \
 		-std=gnu17 $(WARN_CFLAGS) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+# The racers of the tests, half a minute each time.
+race_tests = tests/live/addresses.sh tests/live/mounting.sh
+.PHONY: check-races
+check-races:
+	SENTRYD_RACE_SECONDS=30 SENTRYD_TEST_DEADLINE=900 $(MAKE) check TESTS='$(race_tests)'

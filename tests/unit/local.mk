@@ -6,6 +6,7 @@ unit_kernelemu_tests = \
 	tests/unit/test-cpuset \
 	tests/unit/test-kernel \
 	tests/unit/test-kernel-log \
+	tests/unit/test-mount \
 	tests/unit/test-ratelimit \
 	tests/unit/test-record \
 	tests/unit/test-sockets \
@@ -14,6 +15,7 @@ unit_kernelemu_tests = \
 	tests/unit/test-tasks \
 	tests/unit/test-timers \
 	tests/unit/test-timer-queue \
+	tests/unit/test-unix \
 	tests/unit/test-others
 unit_common_tests = \
 	tests/unit/test-arguments \
@@ -43,6 +45,12 @@ tests_unit_test_kernel_log_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_kernel_log_LDADD = libkernelemu.a
 tests_unit_test_ratelimit_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_ratelimit_LDADD = libkernelemu.a
+tests_unit_test_mount_SOURCES = tests/unit/test-mount.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_mount_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_mount_LDADD = libkernelemu.a
+tests_unit_test_unix_SOURCES = tests/unit/test-unix.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_unix_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_unix_LDADD = libkernelemu.a
 tests_unit_test_record_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_record_LDADD = libkernelemu.a
 tests_unit_test_timers_SOURCES = tests/unit/test-timers.c tests/unit/fake-host.h tests/lib/tap.h
