@@ -325,7 +325,7 @@ void sentry_started(Sentry *sentry) {
                 kernel_go_on(sentry->kernel, sentry->host.uts_ns);
         else
                 kernel_boot(sentry->kernel, sentry->host.uts_ns);
-        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", NULL);
+        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", "SaveStatus", NULL);
 }
 
 void sentry_exited(Sentry *sentry, int status) {
