@@ -8,6 +8,7 @@
 #include "agent.h"
 #include "connect.h"
 #include "embedded.h"
+#include "progress.h"
 #include "util.h"
 
 #define EMBEDDED_TRIES 3U
@@ -318,9 +319,12 @@ static int send_until_answered(Ctl *ctl, sd_bus_message **call, uint64_t timeout
 int ctl_send(Ctl *ctl, sd_bus_message *message, uint64_t timeout_usec, sd_bus_error *ret_error, sd_bus_message **ret) {
         _cleanup_bus_message_ sd_bus_message *call = sd_bus_message_ref(message);
         _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        Progress progress;
         int r;
 
+        progress_begin(&progress, ctl);
         r = send_until_answered(ctl, &call, timeout_usec, ret_error ?: &error, ret);
+        progress_end(&progress);
         if (r < 0 && ctl->bus && !ctl->peer && agent_can_ask() &&
             sd_bus_error_has_name(ret_error ?: &error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
                 r = send_interactively(ctl, call, timeout_usec, ret_error ?: &error, ret);

@@ -38,6 +38,8 @@ typedef struct Ctl {
         DaemonChoice daemon;
         JsonMode json;
         bool legend;      /* header lines in tables */
+        const char *columns; /* --columns: names with commas between; NULL: the usual ones */
+        bool no_pager;
         bool quiet;
         const Verb *verb; /* NULL until it is known */
 
@@ -68,6 +70,9 @@ struct Verb {
         const Option *options;  /* ended by a NULL name; or NULL */
         bool aside;             /* the help of sentryctl names it, without a line of its own */
         bool runs_program;      /* its exit status is a program's */
+        bool lists;             /* it prints tables, and takes --columns */
+        bool pages;             /* what it prints is for a pager, when it is long */
+        bool live;              /* it shows what happens as it happens */
         int (*run)(Ctl *ctl, int argc, char **argv); /* argv[0] is the verb's name */
 };
 
@@ -98,6 +103,9 @@ int options_next(OptionParser *parser);
 /* For verbs without options of their own: reads the common ones, and checks that min to max (-1: any number)
  * arguments follow. Returns the index of the first, or negative. */
 int options_only(Ctl *ctl, int argc, char **argv, int min, int max);
+
+/* Checks that --columns, if it was given, goes with the verb. Returns 0 or CTL_USAGE. */
+int options_check_columns(Ctl *ctl);
 
 /* Checks the number of arguments after the options. Returns 0 or CTL_USAGE. */
 int options_check_count(Ctl *ctl, int count, int min, int max);

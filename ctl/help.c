@@ -26,7 +26,8 @@ void help_main(void) {
                         printf("  %-9s %s\n", (*v)->name, (*v)->summary);
         print_aside();
         puts("\n"
-             "  -h --help, -q --quiet, --no-legend, --json[=MODE], --user, --system\n"
+             "  -h --help, -q --quiet, --no-legend, --json[=MODE], --columns=NAME,...\n"
+             "  --no-pager, --user, --system\n"
              "\"sentryctl VERB --help\" tells more about a verb, sentryctl(1) everything.");
 }
 

@@ -4,6 +4,7 @@
 
 #include "connect.h"
 #include "lists.h"
+#include "progress.h"
 #include "sandboxes.h"
 #include "util.h"
 
@@ -65,6 +66,7 @@ static int read_lines(FILE *f, int (*function)(json_object *row, const char *lin
 int list_each(Ctl *ctl, const char *path, const char *method, const uint32_t *pid,
               int (*function)(json_object *row, const char *line, void *userdata), void *userdata) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
+        Progress progress;
         int fd, r;
         FILE *f;
 
@@ -85,7 +87,9 @@ int list_each(Ctl *ctl, const char *path, const char *method, const uint32_t *pi
                 safe_close(fd);
                 return ctl_oom();
         }
+        progress_begin(&progress, ctl);
         r = read_lines(f, function, userdata);
+        progress_end(&progress);
         fclose(f);
         return r;
 }

@@ -18,6 +18,10 @@ sentryctl_SOURCES = \
 	ctl/lists.c \
 	ctl/lists.h \
 	ctl/options.c \
+	ctl/pager.c \
+	ctl/pager.h \
+	ctl/progress.c \
+	ctl/progress.h \
 	ctl/run.h \
 	ctl/sandboxes.c \
 	ctl/sandboxes.h \

@@ -7,6 +7,7 @@
 
 #include "ctl.h"
 #include "help.h"
+#include "pager.h"
 #include "text.h"
 #include "util.h"
 
@@ -20,6 +21,8 @@ enum {
         COMMON_SYSTEM,
         COMMON_JSON,
         COMMON_NO_LEGEND,
+        COMMON_COLUMNS,
+        COMMON_NO_PAGER,
         COMMON_QUIET,
         _COMMON_FIRST = COMMON_HELP,
 };
@@ -31,6 +34,8 @@ const Option common_options[] = {
         { COMMON_SYSTEM, "system", 0, NULL, false, "Talk to the system's instance of sentryd" },
         { COMMON_JSON, "json", 0, "MODE", true, "Print JSON: short, pretty, or off" },
         { COMMON_NO_LEGEND, "no-legend", 0, NULL, false, "Print no header line" },
+        { COMMON_COLUMNS, "columns", 0, "NAME,...", false, "Print these columns of a table, in this order" },
+        { COMMON_NO_PAGER, "no-pager", 0, NULL, false, "Show no output through a pager" },
         { COMMON_QUIET, "quiet", 'q', NULL, false, "Print no notices" },
         {},
 };
@@ -125,9 +130,16 @@ static int unknown_option(OptionParser *parser, const Option *const *options, si
         return ctl_usage(parser->ctl, "unknown option '%s'", name);
 }
 
+int options_check_columns(Ctl *ctl) {
+        if (ctl->columns && ctl->verb && !ctl->verb->lists)
+                return ctl_usage(ctl, "%s prints no table that --columns could choose from", ctl->verb->name);
+        return 0;
+}
+
 static int common_option(Ctl *ctl, int id, const char *value) {
         switch (id) {
         case COMMON_HELP:
+                pager_open(ctl, true);
                 if (ctl->verb)
                         help_verb(ctl->verb);
                 else
@@ -144,7 +156,7 @@ static int common_option(Ctl *ctl, int id, const char *value) {
                 return 0;
         case COMMON_JSON:
                 if (!value)
-                        ctl->json = isatty(STDOUT_FILENO) ? JSON_PRETTY : JSON_SHORT;
+                        ctl->json = pager_on_terminal() ? JSON_PRETTY : JSON_SHORT;
                 else if (streq(value, "short"))
                         ctl->json = JSON_SHORT;
                 else if (streq(value, "pretty"))
@@ -156,6 +168,12 @@ static int common_option(Ctl *ctl, int id, const char *value) {
                 return 0;
         case COMMON_NO_LEGEND:
                 ctl->legend = false;
+                return 0;
+        case COMMON_COLUMNS:
+                ctl->columns = value;
+                return options_check_columns(ctl);
+        case COMMON_NO_PAGER:
+                ctl->no_pager = true;
                 return 0;
         default: /* COMMON_QUIET */
                 ctl->quiet = true;

@@ -8,6 +8,7 @@
 #include "connect.h"
 #include "ctl.h"
 #include "help.h"
+#include "pager.h"
 #include "text.h"
 #include "util.h"
 
@@ -44,6 +45,7 @@ static int run(Ctl *ctl, int argc, char **argv) {
 
         name = argv[parser.index];
         if (streq(name, "help")) {
+                pager_open(ctl, true);
                 help_main();
                 return CTL_DONE;
         }
@@ -54,7 +56,8 @@ static int run(Ctl *ctl, int argc, char **argv) {
                 return ctl_usage(ctl, "unknown verb '%s'", name);
 
         ctl->verb = verb;
-        return verb->run(ctl, argc - parser.index, argv + parser.index);
+        r = options_check_columns(ctl);
+        return r < 0 ? r : verb->run(ctl, argc - parser.index, argv + parser.index);
 }
 
 int main(int argc, char **argv) {
@@ -74,6 +77,8 @@ int main(int argc, char **argv) {
         else if (r < 0)
                 r = r == CTL_USAGE ? EXIT_USAGE : EXIT_FAILURE;
 
+        if (pager_close())
+                return r;
         if ((fflush(stdout) != 0 || ferror(stdout)) && r == EXIT_SUCCESS) {
                 (void) ctl_error("the output could not be written: %s", strerror(errno));
                 r = EXIT_FAILURE;

@@ -8,6 +8,7 @@
 
 #include <libsmartcols.h>
 
+#include "pager.h"
 #include "table.h"
 #include "text.h"
 #include "util.h"
@@ -378,6 +379,70 @@ static int table_fill(struct libscols_table *table, const Column *columns, json_
         return 0;
 }
 
+/* The columns that --columns asks for. */
+typedef struct Selection {
+        Column *columns; /* owned; NULL: all */
+        char **headers;  /* owned: of those that have none in tables */
+} Selection;
+
+static void selection_done(Selection *selection) {
+        free(selection->columns);
+        strv_free(selection->headers);
+}
+
+/* By its key or its header, whichever case. In a table the one with a header counts. */
+static const Column *find_column(const Column *columns, const char *name) {
+        const Column *found = NULL;
+
+        for (const Column *c = columns; !column_is_end(c); c++)
+                if ((c->key && strcasecmp(c->key, name) == 0) || (c->header && strcasecmp(c->header, name) == 0)) {
+                        if (c->header)
+                                return c;
+                        found = found ?: c;
+                }
+        return found;
+}
+
+static int no_column(const Column *columns, const char *name) {
+        _cleanup_free_ char *all = NULL;
+
+        for (const Column *c = columns; !column_is_end(c); c++)
+                if (string_appendf(&all, "%s%s", all ? ", " : "", column_name(c)) < 0)
+                        return ctl_oom();
+        (void) ctl_error("there is no column '%s', there are %s", name, all ?: "none");
+        return CTL_USAGE;
+}
+
+static int select_columns(const Ctl *ctl, const Column *columns, Selection *ret) {
+        _cleanup_free_ char *words = strdup(ctl->columns);
+        char *rest = words, *word;
+        size_t n = 0, max = 1;
+
+        for (const char *p = ctl->columns; *p; p++)
+                max += *p == ',';
+        ret->columns = calloc(max + 1, sizeof(Column));
+        if (!words || !ret->columns)
+                return ctl_oom();
+        while ((word = strsep(&rest, ","))) {
+                const Column *c = find_column(columns, word);
+
+                if (!c)
+                        return no_column(columns, word);
+                ret->columns[n] = *c;
+                if (!c->header) {
+                        char *header = strdup(c->key);
+
+                        for (char *p = header; p && *p; p++)
+                                *p = *p >= 'a' && *p <= 'z' ? (char) (*p - 'a' + 'A') : *p;
+                        if (!header || strv_consume(&ret->headers, header) < 0)
+                                return ctl_oom();
+                        ret->columns[n].header = header;
+                }
+                n++;
+        }
+        return 0;
+}
+
 int table_print(const Ctl *ctl, const Column *columns, json_object *rows) {
         if (ctl->json != JSON_OFF)
                 return json_print(ctl, columns, rows);
@@ -386,12 +451,27 @@ int table_print(const Ctl *ctl, const Column *columns, json_object *rows) {
 
 int table_print_tree(const Ctl *ctl, const Column *columns, json_object *rows, const char *key, const size_t *parents) {
         _cleanup_(table_unrefp) struct libscols_table *table = NULL;
+        _cleanup_(selection_done) Selection selection = {};
+        int r;
 
+        if (ctl->columns) {
+                r = select_columns(ctl, columns, &selection);
+                if (r < 0)
+                        return r;
+                columns = selection.columns;
+                if (key && !find_column(columns, key))
+                        key = NULL; /* no column, no tree */
+        }
+        pager_open(ctl, false);
         table = scols_new_table();
         if (!table)
                 return ctl_oom();
         scols_table_enable_noheadings(table, !ctl->legend);
         scols_table_enable_colors(table, text_colors());
+        if (pager_width() > 0) {
+                scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
+                scols_table_set_termwidth(table, pager_width());
+        }
         scols_table_enable_noencoding(table, 1); /* every cell is escaped already */
         if (table_fill(table, columns, rows, key) < 0)
                 return ctl_oom();
@@ -426,10 +506,19 @@ static json_object *select_keys(const Column *columns, json_object *rows) {
 }
 
 int json_print(const Ctl *ctl, const Column *columns, json_object *value) {
+        _cleanup_(selection_done) Selection selection = {};
         _cleanup_json_ json_object *selected = NULL;
         _cleanup_free_ char *safe = NULL;
         const char *text;
+        int r;
 
+        if (columns && ctl->columns) {
+                r = select_columns(ctl, columns, &selection);
+                if (r < 0)
+                        return r;
+                columns = selection.columns;
+        }
+        pager_open(ctl, false);
         if (columns) {
                 value = selected = select_keys(columns, value);
                 if (!selected)

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pager.h"
 #include "text.h"
 #include "util.h"
 
@@ -187,5 +188,5 @@ void text_nearest_offer(TextNearest *nearest, const char *candidate) {
 bool text_colors(void) {
         const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
-        return !(no_color && *no_color) && term && strcmp(term, "dumb") != 0 && isatty(STDOUT_FILENO);
+        return !(no_color && *no_color) && term && strcmp(term, "dumb") != 0 && pager_on_terminal();
 }

@@ -43,5 +43,7 @@ const Verb verb_cgroups = {
         .summary = "List the control groups of a sandbox, with their limits",
         .details = "GROUP is as the sandbox sees it: its own is /. What has no limit, or no controller, shows a dash.\n",
         .aside = true,
+        .lists = true,
+        .pages = true,
         .run = verb_cgroups_main,
 };

@@ -181,5 +181,7 @@ const Verb verb_fds = {
                    "their ids. What is on its way in a message from socket to socket is nobody's, and not listed.\n"
                    "--json tells more: inodes, limits, the watches of an inotify, the targets of an epoll.\n",
         .aside = true,
+        .lists = true,
+        .pages = true,
         .run = verb_fds_main,
 };

@@ -48,5 +48,7 @@ const Verb verb_ipc = {
                    "where the profile has a mount of type mqueue. COUNT is of a shm who is attached, of queues the\n"
                    "messages in them, of a sem its semaphores. A CREATOR that has ended is not shown.\n",
         .aside = true,
+        .lists = true,
+        .pages = true,
         .run = verb_ipc_main,
 };

@@ -29,5 +29,7 @@ const Verb verb_list = {
         .name = "list",
         .arguments = "",
         .summary = "List sandboxes",
+        .lists = true,
+        .pages = true,
         .run = verb_list_main,
 };

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "connect.h"
+#include "pager.h"
 #include "sandboxes.h"
 #include "table.h"
 #include "text.h"
@@ -32,6 +33,7 @@ static int verb_dmesg_main(Ctl *ctl, int argc, char **argv) {
 
         if (ctl->json != JSON_OFF)
                 return json_print(ctl, log_columns, rows);
+        pager_open(ctl, false);
         for (size_t i = 0; i < json_object_array_length(rows); i++)
                 log_print(json_object_array_get_idx(rows, i));
         return 0;
@@ -41,6 +43,7 @@ const Verb verb_dmesg = {
         .name = "dmesg",
         .arguments = "[NAME]",
         .summary = "Print the kernel log of a sandbox",
+        .pages = true,
         .run = verb_dmesg_main,
 };
 
@@ -273,5 +276,6 @@ const Verb verb_events = {
         .name = "events",
         .arguments = "[NAME]",
         .summary = "Print what happens in one or all sandboxes, as it happens",
+        .live = true,
         .run = verb_events_main,
 };

@@ -111,5 +111,7 @@ const Verb verb_mounts = {
         .arguments = "[NAME [PID]]",
         .summary = "List the mounts that a sandbox, or a process in it, sees",
         .aside = true,
+        .lists = true,
+        .pages = true,
         .run = verb_mounts_main,
 };

@@ -65,5 +65,7 @@ const Verb verb_namespaces = {
                    "PARENT and OWNER are namespaces, too: what a user or PID namespace was made in, and the user\n"
                    "namespace whose root may rule it.\n",
         .aside = true,
+        .lists = true,
+        .pages = true,
         .run = verb_namespaces_main,
 };

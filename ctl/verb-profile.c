@@ -274,5 +274,7 @@ const Verb verb_profile = {
         .details = "Example:\n"
                    "  sentryctl profile check web.json\n"
                    "prints FILE:LINE: KEY: MESSAGE per problem; exits with 1 if there is any.\n",
+        .lists = true,
+        .pages = true,
         .run = verb_profile_main,
 };

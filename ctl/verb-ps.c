@@ -98,5 +98,7 @@ const Verb verb_ps = {
                    "With --credentials, several ids are the real, effective, saved and file system's. NNP is\n"
                    "no_new_privs, DUMP whether it is dumpable: ? where that cannot be told, as for root.\n",
         .options = ps_options,
+        .lists = true,
+        .pages = true,
         .run = verb_ps_main,
 };

@@ -90,5 +90,7 @@ const Verb verb_sockets = {
                    "and SEND-Q are bytes that wait; of a listening socket connections, and how many may. The name of an\n"
                    "abstract UNIX socket begins with '@', a peer without a name is shown by its inode.\n",
         .aside = true,
+        .lists = true,
+        .pages = true,
         .run = verb_sockets_main,
 };

@@ -6,6 +6,7 @@
 #include <pwd.h>
 
 #include "connect.h"
+#include "pager.h"
 #include "sandboxes.h"
 #include "table.h"
 #include "text.h"
@@ -197,6 +198,7 @@ static int status_sandbox(Ctl *ctl, const char *name) {
         if (ctl->json != JSON_OFF)
                 return json_print(ctl, NULL, facts);
 
+        pager_open(ctl, false);
         print_headline(facts);
         print_fact("Profile", facts, "ProfileName", COLUMN_TEXT);
         print_fact("Owner", facts, "Owner", COLUMN_USER);
@@ -249,6 +251,7 @@ static int status_all(Ctl *ctl) {
                 return 0;
         }
 
+        pager_open(ctl, false);
         n = json_object_array_length(rows);
         version = text_escape(fact(daemon, "Version") ?: "?", ESCAPE_TERMINAL);
         mode = text_escape(fact(daemon, "Mode") ?: "?", ESCAPE_TERMINAL);
@@ -271,6 +274,7 @@ const Verb verb_status = {
         .name = "status",
         .arguments = "[NAME]",
         .summary = "Tell about a sandbox, or about the daemon",
+        .pages = true,
         .run = verb_status_main,
 };
 
@@ -385,6 +389,7 @@ static int show(Ctl *ctl, const char *name, char *const *wanted, bool value_only
 
         if (ctl->json != JSON_OFF)
                 return json_print(ctl, NULL, selected ?: facts);
+        pager_open(ctl, false);
         json_object_object_foreach(selected ?: facts, key, value)
                 print_property(key, value, value_only);
         return 0;
@@ -423,5 +428,6 @@ const Verb verb_show = {
                 { OPTION_VALUE, "value", 0, NULL, false, "Print values without their keys" },
                 {},
         },
+        .pages = true,
         .run = verb_show_main,
 };

@@ -332,5 +332,7 @@ const Verb verb_syscalls = {
                 { OPTION_MAN, "man", 0, NULL, false, NULL },
                 {},
         },
+        .lists = true,
+        .pages = true,
         .run = verb_syscalls_main,
 };

@@ -54,6 +54,8 @@ const Verb verb_timers = {
         .aside = true,
         .details = "KIND is posix (timer_create), itimer (setitimer, alarm), timerfd (ID is the descriptor) or host:\n"
                    "a timer on CPU time, of which the host does not tell when it is due.\n",
+        .lists = true,
+        .pages = true,
         .run = verb_timers_main,
 };
 

@@ -434,5 +434,6 @@ const Verb verb_top = {
         .details = "On a terminal: q ends, the space bar takes a sample at once. The calls are those that\n"
                    "sentry-kernel answers; the CPU time in brackets is its own.\n",
         .options = top_options,
+        .live = true,
         .run = verb_top_main,
 };

@@ -211,5 +211,6 @@ const Verb verb_trace = {
                 { OPTION_TIMES, "times", 't', NULL, false, "Begin lines with the time of day" },
                 {},
         },
+        .live = true,
         .run = verb_trace_main,
 };

@@ -27,6 +27,15 @@ int kernel_new(const KernelConfig *config, Host *host, Kernel **ret) {
         if (!kernel)
                 return -ENOMEM;
 
+        kernel->statistics = config->statistics;
+        if (!kernel->statistics) {
+                kernel->own_statistics = calloc(KERNEL_STATISTICS, sizeof(SyscallStatistics));
+                if (!kernel->own_statistics) {
+                        free(kernel);
+                        return -ENOMEM;
+                }
+                kernel->statistics = kernel->own_statistics;
+        }
         kernel->host = host;
         kernel->boot_ns = host->ops->now(host);
         strncpy(kernel->name, config->name, sizeof(kernel->name) - 1);
@@ -78,6 +87,7 @@ Kernel *kernel_free(Kernel *kernel) {
         if (!kernel)
                 return NULL;
 
+        kernel->changes = NULL; /* nobody is to hear of what ends here */
         while ((parked = TAILQ_FIRST(&kernel->parked))) {
                 TAILQ_REMOVE(&kernel->parked, parked, link);
                 free(parked);
@@ -88,6 +98,7 @@ Kernel *kernel_free(Kernel *kernel) {
         namespace_table_done(&kernel->namespaces);
         ptrace_rules_done(&kernel->ptrace);
         kernel_log_done(&kernel->log);
+        free(kernel->own_statistics);
         free(kernel);
         return NULL;
 }
@@ -116,6 +127,7 @@ void kernel_boot(Kernel *kernel, uint64_t uts_inode) {
                           "seccomp: %u of %u system calls answered here, the others by the host", ours,
                           (unsigned) _SYSCALL_ID_MAX);
         kernel_log_printf(&kernel->log, kernel_uptime_usec(kernel), LOG_LEVEL_INFO, "Run init");
+        change_all(kernel);
         kernel_log_changed(kernel);
 }
 
@@ -158,6 +170,8 @@ int kernel_uts_of(Kernel *kernel, const Call *call, Namespace **ret) {
                 const Namespace *parent = uts_namespace_parent(kernel, call->tid);
 
                 r = uts_namespace_add(&kernel->namespaces, inode, parent, &ns);
+                if (r >= 0)
+                        change_uts(kernel, ns);
                 if (r == -ENOSPC) {
                         /* Some may be gone. */
                         (void) task_table_sync(&kernel->tasks);
@@ -339,4 +353,19 @@ int kernel_record(Kernel *kernel, Record *record) {
         if (r < 0)
                 return r;
         return kernel_log_record(&kernel->log, record);
+}
+
+int kernel_snapshot(Kernel *kernel, Record *record) {
+        int r;
+
+        r = kernel_record(kernel, record);
+        if (r < 0)
+                return r;
+        record_begin(record, "kernel-on-host", 1);
+        record_u64(record, "boot-ns", &kernel->boot_ns);
+        record_bool(record, "personalities", &kernel->personalities);
+        r = record_end(record);
+        if (r < 0 || record->mode == RECORD_READ)
+                return r;
+        return ptrace_rules_record(&kernel->ptrace, record);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "changes.h"
 #include "event.h"
 #include "host.h"
 #include "log/kernel-log.h"
@@ -22,6 +23,7 @@
 #include "time/timekeeper.h"
 
 #define PARKED_CALLS_MAX 1024U
+#define KERNEL_STATISTICS (_SYSCALL_ID_MAX + 1U) /* the last is for what is not implemented */
 
 /* What a kernel is made of. Strings are copied. */
 typedef struct KernelConfig {
@@ -41,6 +43,7 @@ typedef struct KernelConfig {
         bool binds_ports;               /* it is the host's, and the host lets us have ports below 1024 */
         uint32_t log_size;
         const char *version_string;     /* of sentryd, for the log */
+        SyscallStatistics *statistics;  /* room for KERNEL_STATISTICS of them, zeroed, that outlives the kernel. NULL: its own */
 } KernelConfig;
 
 /* Where calls wait for something to happen. Compared by address only. */
@@ -57,7 +60,7 @@ typedef struct ParkedCall {
 
 struct Kernel {
         Host *host;                       /* immutable; not owned, not recorded */
-        uint64_t boot_ns;                 /* immutable; not recorded: clocks are set up again on restore */
+        uint64_t boot_ns;                 /* immutable; in a snapshot alone: clocks are set up again on restore */
 
         char name[65];                    /* immutable; not recorded: a restored sandbox may have another */
         char sysname[ABI_UTS_LENGTH];     /* immutable, recorded, like the next three */
@@ -72,12 +75,14 @@ struct Kernel {
         uint32_t cpu_mask_size;           /* immutable; not recorded: the host's */
         uint32_t cpu_ids;                 /* immutable; not recorded: the host's */
 
-        bool personalities;               /* a task has asked for a personality that changes uname(2); not
-                                           * recorded: personalities are the tasks' own */
+        ChangeSink *changes;              /* who keeps what changes; not owned, not recorded. NULL: nobody */
+
+        bool personalities;               /* a task has asked for a personality that changes uname(2). Kept in a
+                                           * snapshot alone: personalities are the tasks' own */
         NamespaceTable namespaces;        /* owned by ns/namespace.c; UTS recorded */
         Namespace *first_uts;             /* in namespaces, held; recorded by its inode, known once it has booted */
         TaskTable tasks;                  /* owned by task/task-table.c; recorded */
-        PtraceRules ptrace;               /* owned by task/ptrace-rules.c; not recorded: made of host ids */
+        PtraceRules ptrace;               /* owned by task/ptrace-rules.c; in a snapshot alone: made of host ids */
         Timekeeper timekeeper;            /* owned by time/timekeeper.c; recorded */
         KernelLog log;                    /* owned by log/kernel-log.c; recorded */
         Sockets sockets;                  /* owned by net/sockets.c; not recorded: parked calls restart */
@@ -89,8 +94,8 @@ struct Kernel {
         EventSource events;               /* owned by event.c */
         TAILQ_HEAD(, ParkedCall) parked;  /* owned; not recorded: parked calls restart */
         unsigned n_parked;
-        SyscallStatistics statistics[_SYSCALL_ID_MAX]; /* written by dispatch; not recorded */
-        SyscallStatistics statistics_unknown;
+        SyscallStatistics *statistics;    /* by SyscallId, and one more; written by dispatch; not recorded */
+        SyscallStatistics *own_statistics; /* owned; NULL: they are the host's */
         uint64_t decided_ns;              /* when the last verdict was given; not recorded */
         bool ended;                       /* kernel_end() was called; not recorded: such a sandbox is not saved */
 };
@@ -141,3 +146,7 @@ void kernel_end(Kernel *kernel, int status);
 
 /* Visits everything that is recorded. Reading wants a kernel fresh from kernel_new(). */
 int kernel_record(Kernel *kernel, Record *record);
+
+/* All that a kernel on this very host needs to take over from this one: what is recorded, and what hangs on the host and
+ * its ids. What changes afterwards is told to kernel->changes, as records that changes_apply() puts on top of it. */
+int kernel_snapshot(Kernel *kernel, Record *record);

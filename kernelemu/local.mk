@@ -5,6 +5,8 @@ libkernelemu_a_SOURCES = \
 	kernelemu/abi/socket.h \
 	kernelemu/abi/time.h \
 	kernelemu/abi/types.h \
+	kernelemu/changes.c \
+	kernelemu/changes.h \
 	kernelemu/event.c \
 	kernelemu/event.h \
 	kernelemu/host-socket.h \

@@ -38,13 +38,17 @@ void record_init_write(Record *record) {
         *record = (Record) { .mode = RECORD_WRITE };
 }
 
+void record_init_write_at(Record *record, void *buffer, size_t size) {
+        *record = (Record) { .mode = RECORD_WRITE, .data = buffer, .allocated = size, .fixed = true };
+}
+
 void record_init_read(Record *record, const void *data, size_t size) {
         /* Never written through in READ mode. */
         *record = (Record) { .mode = RECORD_READ, .data = (uint8_t *) data, .size = size };
 }
 
 void record_done(Record *record) {
-        if (record->mode == RECORD_WRITE)
+        if (record->mode == RECORD_WRITE && !record->fixed)
                 free(record->data);
         *record = (Record) {};
 }
@@ -56,6 +60,10 @@ static uint8_t *append(Record *record, size_t n) {
         if (n > record->allocated - record->size) {
                 size_t want = (record->size + n) * 2;
 
+                if (record->fixed) {
+                        fail(record, -ENOBUFS);
+                        return NULL;
+                }
                 p = realloc(record->data, want);
                 if (!p) {
                         fail(record, -ENOMEM);
@@ -248,14 +256,14 @@ void record_u64(Record *record, const char *name, uint64_t *value) {
 }
 
 void record_i64(Record *record, const char *name, int64_t *value) {
-        uint64_t v = (uint64_t) *value;
+        uint64_t v = record->mode == RECORD_WRITE ? (uint64_t) *value : 0;
 
         number(record, FIELD_I64, name, &v);
         *value = (int64_t) v;
 }
 
 void record_u32(Record *record, const char *name, uint32_t *value) {
-        uint64_t v = *value;
+        uint64_t v = record->mode == RECORD_WRITE ? *value : 0; /* what is read into may hold anything */
 
         number(record, FIELD_U64, name, &v);
         if (v > UINT32_MAX)
@@ -265,7 +273,7 @@ void record_u32(Record *record, const char *name, uint32_t *value) {
 }
 
 void record_bool(Record *record, const char *name, bool *value) {
-        uint64_t v = *value;
+        uint64_t v = record->mode == RECORD_WRITE ? *value : 0; /* what is read into may hold anything */
 
         number(record, FIELD_BOOL, name, &v);
         if (v > 1)

@@ -33,9 +33,10 @@ typedef enum RecordMode {
 
 typedef struct Record {
         RecordMode mode;  /* immutable */
-        uint8_t *data;    /* WRITE: owned, grows. READ: the caller's */
+        uint8_t *data;    /* WRITE: owned, grows. WRITE into a buffer, and READ: the caller's */
         size_t size;      /* bytes in data */
         size_t allocated; /* WRITE: bytes allocated */
+        bool fixed;       /* immutable; WRITE: data is a buffer of the caller's */
         size_t start;     /* where the current record's fields begin */
         size_t end;       /* READ: where the current record ends */
         size_t position;  /* READ: the field to look at first */
@@ -43,6 +44,8 @@ typedef struct Record {
 } Record;
 
 void record_init_write(Record *record);
+/* Writes into a buffer of the caller's; -ENOBUFS when that is full. */
+void record_init_write_at(Record *record, void *buffer, size_t size);
 /* data stays the caller's and must outlive the Record. */
 void record_init_read(Record *record, const void *data, size_t size);
 void record_done(Record *record);

@@ -199,7 +199,7 @@ bool syscall_row_is_ours(const SyscallRow *row, uint32_t features) {
 }
 
 Verdict syscall_dispatch(Kernel *kernel, const Call *call) {
-        SyscallStatistics *statistics = &kernel->statistics_unknown;
+        SyscallStatistics *statistics = &kernel->statistics[_SYSCALL_ID_MAX];
         Verdict verdict;
 
         if (call->id != SYSCALL_ID_UNKNOWN && !call->foreign)

@@ -42,6 +42,7 @@ sys_tests = \
 live_tests = \
 	tests/live/sequence.sh \
 	tests/live/options.sh \
+	tests/live/pager.sh \
 	tests/live/pidhost.sh \
 	tests/live/debuggers.sh \
 	tests/live/killed.sh \
@@ -97,7 +98,8 @@ lint_tests = \
 	tests/lint/man.sh \
 	tests/lint/run-test.sh \
 	tests/lint/shell.sh \
-	tests/lint/table.sh
+	tests/lint/table.sh \
+	tests/lint/verbs.sh
 
 
 # What the live tests need beside programs of the distribution.

@@ -14,7 +14,7 @@ SENTRYD_BUILD_PACKAGES=(
 SENTRYD_TEST_PACKAGES=(
         bsdutils hostname make tar clang libclang-rt-14-dev dbus dbus-daemon systemd git gcc python3 perl sqlite3 tmux procps psmisc util-linux
         shellcheck mandoc xz-utils libcap2-bin strace gdb e2fsprogs uidmap nginx-light redis-server redis-tools passt bubblewrap
-        systemd-container libpam-systemd dbus-user-session polkitd
+        zsh systemd-container libpam-systemd dbus-user-session polkitd
 )
 
 die() {

@@ -27,3 +27,10 @@ EXTRA_DIST += $(unit_templates:=.in)
 CLEANFILES += $(unit_templates)
 $(unit_templates): %: %.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed -e 's|@pkglibexecdir[@]|$(pkglibexecdir)|g' $< >$@.tmp && mv $@.tmp $@
+
+# So that `journalctl -x` explains right away. A package does that by a trigger of its own.
+install-data-hook: update-catalog
+.PHONY: update-catalog
+update-catalog:
+	-@if [ -z "$(DESTDIR)" ] && case "$(prefix)" in /usr | /usr/local) : ;; *) false ;; esac && \
+		[ -w /var/lib/systemd/catalog ]; then journalctl --update-catalog; fi

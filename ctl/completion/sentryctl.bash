@@ -17,9 +17,9 @@ __sentryctl_syscalls() {
 
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-        local common='--help --version --user --system --json= --no-legend --quiet'
+        local common='--help --version --user --system --json= --no-legend --columns= --no-pager --quiet'
         local verbs='run restore exec start list status show ps top fds sockets mounts namespaces ipc cgroups timers clock image kill wait pause resume save signal dmesg events syscalls trace profile log-level version'
-        local takes_value='^(-n|-p|-E|-s|-c|-e|-d|--expression|--count|--interval|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--status|--property|--sandbox|--class|--whom|--id|--value|-u|-l|--cwd|--container|--user|--umask|--limit|--fd|--hold|--stdio)$'
+        local takes_value='^(-n|-p|-E|-s|-c|-e|-d|--expression|--count|--interval|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--users|--status|--property|--sandbox|--class|--whom|--id|--value|-u|-l|--cwd|--container|--user|--umask|--limit|--fd|--hold|--stdio|--columns)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
 
@@ -66,6 +66,7 @@ _sentryctl() {
                 --json) words='short pretty off' ;;
                 --pid) words='private host' ;;
                 --network) words='none private host' ;;
+                --users) words='single range host' ;;
                 --whom | -w)
                         [[ $verb == signal ]] && words='init all leader group pgrp task container'
                         ;;
@@ -95,7 +96,7 @@ _sentryctl() {
                         case $verb in
                                 run)
                                         words='--name= --profile= --hostname= --bind= --ro-bind= --tmpfs= --chdir= --env=
-                                                --unsetenv= --clearenv --init --pid= --network='
+                                                --unsetenv= --clearenv --init --pid= --network= --users= --in-place'
                                         ;;
                                 restore) words='--name= --detach --lazy --stdio=' ;;
                                 save) words='--leave-running --compress --compress= --tcp=' ;;

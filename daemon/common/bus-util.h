@@ -17,6 +17,7 @@
 #define BUS_SANDBOX_PREFIX "/org/sentryd1/sandbox" /* objects: sd_bus_path_encode(prefix, name) */
 #define BUS_SANDBOX_INTERFACE "org.sentryd1.Sandbox"
 #define BUS_KERNEL_PATH "/org/sentryd1/kernel" /* between sentryd and a sentry-kernel only */
+#define BUS_KERNEL_INTERFACE "org.sentryd1.Kernel" /* likewise, and no part of the API */
 
 #define BUS_KERNEL_INTERFACE "org.sentryd1.Kernel" /* of that object: what is between the two alone */
 

@@ -319,6 +319,16 @@ typedef struct ImageLock {
         uint64_t start, end; /* end: included; UINT64_MAX: to the end of the file */
 } ImageLock;
 
+/* A TCP connection, as its repair mode says it: sequence numbers of the ends of both queues (of which the last `unsent` bytes
+ * of what is to be sent never were), struct tcp_repair_window, what was negotiated (TCPI_OPT_*). Bytes of ImageSocket.tcp. */
+typedef struct ImageTcp {
+        uint32_t snd_seq, rcv_seq, unsent;
+        uint32_t snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup;
+        uint32_t mss;
+        uint8_t options, snd_wscale, rcv_wscale, state;
+        uint32_t timestamp;
+} ImageTcp;
+
 /* Queued messages of a socket: in data.img one after the other; sizes[] says where each ends. */
 typedef struct ImageSocket {
         int32_t family, type, protocol, state; /* AF_*, SOCK_*, IPPROTO_*; TCP_* */

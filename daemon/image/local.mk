@@ -31,6 +31,7 @@ sentry_imager_SOURCES = \
 	daemon/image/restore-protocol.h \
 	daemon/image/restore-sockets.c \
 	daemon/image/restore-state.c \
+	daemon/image/restore-tcp.c \
 	daemon/image/restore-tmpfs.c \
 	daemon/image/restore-tree.c \
 	daemon/image/restore.c \

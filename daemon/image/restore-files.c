@@ -421,13 +421,14 @@ static int set_flags(Restore *restore, const ImageFile *file, int number) {
                        : 0;
 }
 
-int restore_files(Restore *restore) {
+/* What is not there yet: connections only (of TCP, whose listening sockets bind first), or all else. */
+static int open_files(Restore *restore, bool connections) {
         for (size_t i = 0; i < restore->image->n_files; i++) {
                 const ImageFile *file = &restore->image->files[i];
                 int64_t number;
                 int r;
 
-                if (restore->files[i] >= 0 || is_late(file)) /* the other end of a socket made it */
+                if (restore->files[i] >= 0 || is_late(file) || restore_is_tcp(file) != connections)
                         continue;
                 number = open_file(restore, file);
                 if (number < 0)
@@ -437,14 +438,21 @@ int restore_files(Restore *restore) {
                         return r;
                 restore->files[i] = r;
         }
-        for (size_t i = 0; i < restore->image->n_files; i++)
-                if (restore->files[i] >= 0) {
-                        int r = set_flags(restore, &restore->image->files[i], restore->files[i]);
-
-                        if (r < 0)
-                                return r;
-                }
         return 0;
+}
+
+int restore_files(Restore *restore) {
+        int r;
+
+        r = open_files(restore, false);
+        if (r >= 0)
+                r = open_files(restore, true);
+        if (r >= 0)
+                r = restore_tcp_go(restore);
+        for (size_t i = 0; r >= 0 && i < restore->image->n_files; i++)
+                if (restore->files[i] >= 0)
+                        r = set_flags(restore, &restore->image->files[i], restore->files[i]);
+        return r;
 }
 
 /* ---- when the processes are there ------------------------------------------------------------------------------- */

@@ -20,6 +20,8 @@
 #define HOLE_LAST 0x7e0000000000U /* and its stack and vDSO above */
 #define HOLE_MARGIN (2U << 20)    /* bytes to what lies beside, so that stacks have room to grow */
 #define IOV_MAX_HERE 1024U
+#define LAZY_MIN (256U << 10) /* bytes of a run: a mapping costs the kernel more than reading less than that */
+#define LAZY_MAX 16384U       /* mappings of a process, which may have 65530 by default */
 #define READ_AT_ONCE (256U << 20) /* bytes in one call: a deadline shall have a chance */
 
 #ifndef MADV_GUARD_INSTALL
@@ -301,32 +303,33 @@ static int fill_eagerly(Restore *restore, RestoreProcess *process, const ImageRu
 
 static bool can_be_lazy(const ImageMap *map, const ImageRun *run) {
         return map->kind == IMAGE_MAP_ANONYMOUS && !(map->flags & (IMAGE_MAP_GROWSDOWN | IMAGE_MAP_LOCKED)) &&
-               run->stored == run->size && run->address >= map->start && run->address + run->size <= map->end;
+               run->size >= LAZY_MIN && run->stored == run->size && run->address >= map->start && run->address + run->size <= map->end;
 }
 
 /* Maps the page file in place of memory; what cannot be so is read. */
 static int fill_lazily(Restore *restore, RestoreProcess *process) {
         const ImageProcess *image = process->image;
-        size_t m = 0;
+        size_t m = 0, first = 0, n_lazy = 0;
+        int r;
 
         for (size_t i = 0; i < image->runs.n; i++) {
                 const ImageRun *run = &image->runs.items[i];
-                int r;
 
                 while (m < image->n_maps && image->maps[m].end <= run->address)
                         m++;
-                if (m < image->n_maps && can_be_lazy(&image->maps[m], run)) {
+                if (m < image->n_maps && n_lazy < LAZY_MAX && can_be_lazy(&image->maps[m], run)) {
+                        r = fill_eagerly(restore, process, image->runs.items + first, i - first);
+                        if (r < 0)
+                                return r;
+                        first = i + 1;
+                        n_lazy++;
                         if (restore_call(restore, process, "map memory of the image", SYS_mmap, run->address, run->size,
                                          PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
                                          (uint64_t) restore->page_files[run->file], run->offset) < 0)
                                 return -EIO;
-                        continue;
                 }
-                r = fill_eagerly(restore, process, run, 1);
-                if (r < 0)
-                        return r;
         }
-        return 0;
+        return fill_eagerly(restore, process, image->runs.items + first, image->runs.n - first);
 }
 
 static int advise(Restore *restore, RestoreProcess *process, const ImageMap *map) {

@@ -304,6 +304,8 @@ int64_t restore_socket(Restore *restore, const ImageFile *file) {
 
         if (socket->family == AF_UNIX && (socket->peer != IMAGE_NONE || (is_connected && socket->type != SOCK_DGRAM)))
                 return connected(restore, file);
+        if (restore_is_tcp(file))
+                return restore_tcp(restore, file);
         if (socket->family != AF_UNIX && socket->type == SOCK_STREAM && is_connected)
                 return restore_fail(restore, -EOPNOTSUPP, "a TCP connection (%s) cannot be restored", file->was ?: "?");
         return alone(restore, file);

@@ -115,7 +115,9 @@ static int finish_pipe(Files *files, uint32_t first) {
                 return 0;
         }
         fd = open_reader(files, reader == IMAGE_NONE ? first : reader);
-        if (fd < 0 || ioctl(fd, FIONREAD, &size) < 0)
+        if (fd == -EACCES && reader == IMAGE_NONE)
+                r = 0; /* nobody can read it any more: what is in it is of no use */
+        else if (fd < 0 || ioctl(fd, FIONREAD, &size) < 0)
                 r = fd < 0 ? fd : -errno;
         else
                 r = size > 0 ? save_contents(files, first, fd, size) : 0;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -30,8 +31,10 @@ static const char *const allowed[] = {
         "sendmsg", "sendto", "recvmsg", "recvfrom", "socketpair", "getsockopt", "setsockopt", "getsockname",
         "getpeername", "shutdown", "memfd_create", "ftruncate", "pwrite64",
         /* /proc of the sandbox */
-        "openat", "open", "stat", "lstat", "fstat", "newfstatat", "statx", "fstatfs", "getdents64", "readlink",
+        "openat", "open", "stat", "lstat", "fstat", "newfstatat", "statx", "fstatfs", "getdents", "getdents64", "readlink",
         "readlinkat", "mq_getsetattr", "access", "faccessat", "faccessat2", "getxattr", "openat2",
+        /* the next sentry-kernel, by a keeper that was made late, under this very filter; the way to a manager */
+        "set_tid_address", "setsid", "flock", "inotify_init1", "inotify_add_watch",
         /* the control group of a sandbox whose launcher died */
         "unlinkat",
         /* the sandbox */
@@ -87,7 +90,16 @@ static int install_filter(bool mounts) {
                              SCMP_A2(SCMP_CMP_EQ, NETLINK_SOCK_DIAG, 0));
         if (r < 0)
                 goto finish;
-        /* The program that was opened before, by its descriptor. */
+        /* How a sentry-kernel comes to a manager, and says what it has to say to the system's log. */
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
+        if (r < 0)
+                goto finish;
+        /* How large its requests are. */
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(seccomp), 1,
+                             SCMP_A0(SCMP_CMP_EQ, SECCOMP_GET_NOTIF_SIZES, 0));
+        if (r < 0)
+                goto finish;
+        /* Programs that were opened before, by their descriptors: sentry-imager, and the next sentry-kernel. */
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(execveat), 1, SCMP_A4(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
         if (r < 0)
                 goto finish;

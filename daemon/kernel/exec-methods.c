@@ -75,7 +75,7 @@ int kernel_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return sd_bus_reply_method_return(m, "hhs", fd, sentry->init_pidfd, sentry->document);
 }
 
-int kernel_method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+static int do_start(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Sentry *sentry = userdata;
         const char *id;
         int r;
@@ -90,5 +90,9 @@ int kernel_method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) 
                                          sentry->name);
         if (r < 0)
                 return r;
-        return sd_bus_reply_method_return(m, NULL);
+        return 0;
+}
+
+int kernel_method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return kernel_once(do_start, m, userdata, error);
 }

@@ -138,18 +138,18 @@ static int signal_thread_by_number(const HostSeccomp *host, HostTid tid, int sig
 int host_task_signal(Host *host, HostTid tid, HostSignalTarget target, int signo, const AbiSiginfo *info) {
         _cleanup_close_ int fd = -EBADF;
         const HostSeccomp *h = host_seccomp_of(host);
+        Notifier *notifier = &h->sentry->notifier;
         int r;
 
-        if (target == HOST_SIGNAL_THREAD) {
-                fd = open_member(h, tid, PIDFD_THREAD);
-                if (fd == -EINVAL)
-                        return host_error_to_guest(signal_thread_by_number(h, tid, signo, info));
-        } else
-                fd = open_member(h, tid, 0);
-        if (fd < 0)
+        fd = open_member(h, tid, target == HOST_SIGNAL_THREAD ? PIDFD_THREAD : 0);
+        if (fd < 0 && !(target == HOST_SIGNAL_THREAD && fd == -EINVAL))
                 return host_error_to_guest(fd);
+        if (!notifier_act(notifier, tid))
+                return 0;
         /* Without flags it goes to what the pidfd is for. */
-        r = send(fd, signo, info, 0);
+        r = fd < 0 ? signal_thread_by_number(h, tid, signo, info) : send(fd, signo, info, 0);
+        if (r < 0)
+                notifier_act_undone(notifier);
         return host_error_to_guest(r);
 }
 
@@ -211,13 +211,17 @@ int host_pidfd_signal(Host *host, const Call *call, int32_t number, HostSignalTa
                 [HOST_SIGNAL_THREAD] = PIDFD_SIGNAL_THREAD,
                 [HOST_SIGNAL_PROCESS] = PIDFD_SIGNAL_THREAD_GROUP,
         };
+        Notifier *notifier = &host_seccomp_of(host)->sentry->notifier;
         _cleanup_close_ int fd = -EBADF;
         HostTid tid;
         int r;
 
         r = copy_pidfd(host_seccomp_of(host), call, number, &fd, &tid);
-        if (r >= 0)
+        if (r >= 0 && notifier_act(notifier, tid)) {
                 r = send(fd, signo, info, flags[target]);
+                if (r < 0)
+                        notifier_act_undone(notifier);
+        }
         return r < 0 ? host_error_to_guest(r) : 0;
 }
 

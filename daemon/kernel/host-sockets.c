@@ -293,10 +293,12 @@ static int bind_in_place(const Call *call, int fd, const HostPlace *place) {
 }
 
 int host_socket_bind(Host *host, const Call *call, const HostSocket *socket, const HostAddress *address) {
+        Notifier *notifier = &host_seccomp_of(host)->sentry->notifier;
         Station *section;
         int r;
 
-        (void) host;
+        if (!notifier_act(notifier, 1))
+                return 0;
         section = watchdog_enter(call->cookie, "binding a socket");
         if (address->place.fd >= 0)
                 r = bind_in_place(call, socket->fd, &address->place);
@@ -304,6 +306,8 @@ int host_socket_bind(Host *host, const Call *call, const HostSocket *socket, con
                 r = bind(socket->fd, (const struct sockaddr *) (const void *) address->bytes, address->size) < 0 ?
                         -errno : 0;
         watchdog_leave(section);
+        if (r < 0)
+                notifier_act_undone(notifier);
         return r < 0 ? host_error_to_guest(r) : 0;
 }
 
@@ -326,13 +330,17 @@ int host_socket_listen(Host *host, const HostSocket *socket, int32_t backlog) {
 int host_socket_connect(Host *host, const Call *call, const HostSocket *socket, const HostAddress *address) {
         uint8_t bytes[ABI_SOCKADDR_MAX];
         uint32_t size = host_socket_address(address, bytes);
+        Notifier *notifier = &host_seccomp_of(host)->sentry->notifier;
         Station *section;
         int r;
 
-        (void) host;
+        if (!notifier_act(notifier, 1))
+                return 0;
         section = watchdog_enter(call->cookie, "connecting a socket");
         r = connect(socket->fd, (const struct sockaddr *) (const void *) bytes, size) < 0 ? -errno : 0;
         watchdog_leave(section);
+        if (r < 0)
+                notifier_act_undone(notifier);
         return r < 0 ? host_error_to_guest(r) : 0;
 }
 
@@ -345,10 +353,12 @@ int64_t host_socket_send(Host *host, const Call *call, const HostSocket *socket,
                 .msg_control = message->control_size > 0 ? (void *) message->control : NULL,
                 .msg_controllen = message->control_size,
         };
+        Notifier *notifier = &host_seccomp_of(host)->sentry->notifier;
         Station *section;
         ssize_t r;
 
-        (void) host;
+        if (!notifier_act(notifier, 1))
+                return (int64_t) message->size;
         if (message->address) {
                 header.msg_name = bytes;
                 header.msg_namelen = host_socket_address(message->address, bytes);
@@ -358,5 +368,7 @@ int64_t host_socket_send(Host *host, const Call *call, const HostSocket *socket,
         if (r < 0)
                 r = -errno;
         watchdog_leave(section);
+        if (r < 0)
+                notifier_act_undone(notifier);
         return r < 0 ? host_error_to_guest((int) r) : r;
 }

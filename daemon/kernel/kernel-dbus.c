@@ -57,6 +57,12 @@ static const sd_bus_vtable kernel_vtable[] = {
 };
 
 int kernel_dbus_add(Sentry *sentry) {
+        int r;
+
+        r = sd_bus_add_object_vtable(sentry->bus, NULL, BUS_KERNEL_PATH, BUS_KERNEL_INTERFACE, kernel_internal_vtable,
+                                     sentry);
+        if (r < 0)
+                return r;
         return sd_bus_add_object_vtable(sentry->bus, NULL, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, kernel_vtable,
                                         sentry);
 }

@@ -24,7 +24,7 @@ static int not_running(Sentry *sentry, sd_bus_error *error) {
                                  sentry_state_to_string(sentry->state));
 }
 
-int kernel_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+static int do_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Sentry *sentry = userdata;
         int32_t status;
         int r;
@@ -40,14 +40,19 @@ int kernel_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return not_running(sentry, error);
         if (r < 0)
                 return r;
-        return sd_bus_reply_method_return(m, NULL);
+        return 0;
 }
 
-int kernel_method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+int kernel_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return kernel_once(do_kill, m, userdata, error);
+}
+
+static int do_pause(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_free_ char *message = NULL;
         Sentry *sentry = userdata;
         int r;
 
+        (void) m;
         r = sentry_pause(sentry, &message);
         if (r == -ESRCH)
                 return not_running(sentry, error);
@@ -57,13 +62,18 @@ int kernel_method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error) 
                                          message);
         if (r < 0)
                 return r;
-        return sd_bus_reply_method_return(m, NULL);
+        return 0;
 }
 
-int kernel_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+int kernel_method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return kernel_once(do_pause, m, userdata, error);
+}
+
+static int do_resume(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Sentry *sentry = userdata;
         int r;
 
+        (void) m;
         r = sentry_resume(sentry);
         if (r == -ESRCH)
                 return not_running(sentry, error);
@@ -73,7 +83,11 @@ int kernel_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error)
                                          sentry->name);
         if (r < 0)
                 return r;
-        return sd_bus_reply_method_return(m, NULL);
+        return 0;
+}
+
+int kernel_method_resume(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return kernel_once(do_resume, m, userdata, error);
 }
 
 int kernel_reply_array(sd_bus_message *m, const char *contents, int (*fill)(sd_bus_message *reply, void *userdata),
@@ -169,7 +183,7 @@ static uint64_t memory_rss(void) {
 int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Sentry *sentry = userdata;
         Kernel *kernel = sentry->kernel;
-        uint64_t n_calls = kernel->statistics_unknown.n_calls, cpu_usec;
+        uint64_t n_calls = kernel->statistics[_SYSCALL_ID_MAX].n_calls, cpu_usec;
         const ThreadGroup *process;
         struct rusage usage = {};
         uint32_t n_threads = 0;
@@ -185,7 +199,7 @@ int kernel_method_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error
                         m, "a{sv}", 14,
                         "Freezer", "s", freezer_method(&sentry->freezer)->name,
                         "Calls", "t", n_calls,
-                        "CallsUnimplemented", "t", kernel->statistics_unknown.n_calls,
+                        "CallsUnimplemented", "t", kernel->statistics[_SYSCALL_ID_MAX].n_calls,
                         "CallsParked", "u", kernel->n_parked,
                         "EventsDropped", "t", event_dropped(kernel),
                         "CallsStuck", "t", watchdog.n_stuck,
@@ -266,6 +280,8 @@ void kernel_dbus_changed(Sentry *sentry, ...) {
                 n++;
         va_end(ap);
 
+        if (!sentry->bus)
+                return;
         sentry->notifier.rearm = true;
         (void) sd_bus_emit_properties_changed_strv(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, names);
 }
@@ -273,6 +289,8 @@ void kernel_dbus_changed(Sentry *sentry, ...) {
 void kernel_dbus_stuck(Sentry *sentry, const Call *call, uint64_t usec) {
         char name[64], comm[65];
 
+        if (!sentry->bus)
+                return;
         sentry->notifier.rearm = true;
         notifier_call_name(call, name, sizeof(name));
         task_comm(call->tid, comm);

@@ -30,6 +30,7 @@ static void launch_free(Launch *launch) {
 
         LIST_REMOVE(launch, link);
         sentry->n_launches--;
+        sentry_changed(sentry); /* before another gets the numbers */
         sd_event_source_disable_unref(launch->exit_source);
         sd_event_source_disable_unref(launch->source);
         safe_close(launch->pidfd);
@@ -95,7 +96,8 @@ static void received_done(Received *received) {
                 safe_close(received->fds[i]);
 }
 
-/* 1: a message; 0: end of file; -EAGAIN; -EBADMSG: not one of ours. */
+/* 1: a message; 0: end of file; -EAGAIN; -EBADMSG: not one of ours. It stays in the socket, until consume() is told that
+ * what it said is kept. */
 static int receive(int fd, Received *ret) {
         union {
                 struct cmsghdr header;
@@ -111,7 +113,7 @@ static int receive(int fd, Received *ret) {
         ssize_t n;
 
         *ret = (Received) {};
-        n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        n = recvmsg(fd, &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n < 0)
                 return errno == EINTR ? -EAGAIN : -errno;
 
@@ -135,6 +137,12 @@ static int receive(int fd, Received *ret) {
             ret->message.version != LAUNCH_PROTOCOL_VERSION)
                 return -EBADMSG;
         return 1;
+}
+
+static void consume(int fd) {
+        LaunchMessage message;
+
+        (void) !recv(fd, &message, sizeof(message), MSG_DONTWAIT);
 }
 
 bool launch_server_is_in_place(const Sentry *sentry) {
@@ -182,6 +190,7 @@ static void succeed(Launch *launch) {
                 safe_close(launch->pidfd);
                 launch->pidfd = sentry->init_pidfd = TAKE_FD(pidfd);
                 launch->pid = sentry->init_pid = process->host_pid;
+                sentry_changed(sentry);
                 kernel_dbus_changed(sentry, "InitPID", NULL);
                 return;
         }
@@ -359,6 +368,9 @@ static void on_listener(Launch *launch, Received *received) {
         Sentry *sentry = launch->sentry;
         int r;
 
+        /* It was taken in, and let go or told to wait, before that was consumed. */
+        if (launch->twice && launch->pid != 0 && launch->pid == received->pid)
+                return;
         r = accept_listener(launch, received);
         if (r < 0) {
                 log_warning("%s: launch refused: %s", sentry->name, strerror(-r));
@@ -373,6 +385,7 @@ static void on_listener(Launch *launch, Received *received) {
                 return;
         }
         launch->held = true;
+        sentry_changed(sentry);
         (void) say(launch, LAUNCH_HELD, 0);
 }
 
@@ -426,21 +439,28 @@ static int on_launch(sd_event_source *source, int fd, uint32_t revents, void *us
                 if (launch->is_first)
                         sentry_exited(sentry, status);
                 (void) say(launch, LAUNCH_BYE, status);
-                if (!launch->is_first) {
+                if (!launch->is_first)
                         launch_free(launch);
-                        launch = NULL;
-                }
+                else
+                        consume(fd);
+                received_done(&received);
+                return 0;
         } else {
                 log_warning("%s: unexpected message %u on a launch socket", sentry->name,
                             received.message.type);
                 on_launcher_lost(launch);
+        }
+        if (r > 0 && (received.message.type == LAUNCH_LISTENER || received.message.type == LAUNCH_CGROUP)) {
+                launch->twice = false;
+                sentry_changed(sentry);
+                consume(fd);
         }
 
         received_done(&received);
         return 0;
 }
 
-static int launch_new(Sentry *sentry, int fd, bool is_first, const char *container, const char *hold) {
+static int launch_add(Sentry *sentry, const Launch *like) {
         static const int on = 1;
         Launch *launch;
         int r;
@@ -448,23 +468,42 @@ static int launch_new(Sentry *sentry, int fd, bool is_first, const char *contain
         if (sentry->n_launches >= LAUNCHES_MAX)
                 return -EMFILE;
         /* Who sends is told by the kernel, in our PID namespace. */
-        if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+        if (setsockopt(like->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
                 return -errno;
 
-        launch = calloc(1, sizeof(Launch));
+        launch = malloc(sizeof(Launch));
         if (!launch)
                 return -ENOMEM;
-        *launch = (Launch) { .sentry = sentry, .fd = fd, .pidfd = -EBADF, .is_first = is_first };
-        (void) snprintf(launch->container, sizeof(launch->container), "%s", container);
-        (void) snprintf(launch->hold, sizeof(launch->hold), "%s", hold);
-        r = sd_event_add_io(sentry->event, &launch->source, fd, EPOLLIN, on_launch, launch);
+        *launch = *like;
+        launch->sentry = sentry;
+        r = sd_event_add_io(sentry->event, &launch->source, launch->fd, EPOLLIN, on_launch, launch);
+        if (r >= 0 && launch->is_first && launch->pidfd >= 0)
+                r = sd_event_add_io(sentry->event, &launch->exit_source, launch->pidfd, EPOLLIN, on_init_exit, launch);
         if (r < 0) {
+                sd_event_source_disable_unref(launch->source);
                 free(launch);
                 return r;
         }
         LIST_INSERT_HEAD(&sentry->launches, launch, link);
         sentry->n_launches++;
         return 0;
+}
+
+static int launch_new(Sentry *sentry, int fd, bool is_first, const char *container, const char *hold) {
+        Launch launch = { .fd = fd, .pidfd = -EBADF, .is_first = is_first };
+
+        (void) snprintf(launch.container, sizeof(launch.container), "%s", container);
+        (void) snprintf(launch.hold, sizeof(launch.hold), "%s", hold);
+        return launch_add(sentry, &launch);
+}
+
+int launch_server_restore(Sentry *sentry, const Launch *kept) {
+        Launch launch = *kept;
+
+        launch.twice = true;
+        if (launch.is_first)
+                sentry->init_pidfd = launch.pidfd;
+        return launch_add(sentry, &launch);
 }
 
 int launch_server_add(Sentry *sentry, int fd) {
@@ -487,6 +526,7 @@ int launch_server_open(Sentry *sentry, const char *container, const char *hold, 
                 safe_close(fds[1]);
                 return r;
         }
+        sentry_changed(sentry);
         *ret_fd = fds[1];
         return 0;
 }

@@ -38,6 +38,10 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/kernel-dbus.c \
 	daemon/kernel/kernel-methods.c \
 	daemon/kernel/kernel-methods.h \
+	daemon/kernel/journal.c \
+	daemon/kernel/journal.h \
+	daemon/kernel/keeper.c \
+	daemon/kernel/keeper.h \
 	daemon/kernel/launch-server.c \
 	daemon/kernel/lines.c \
 	daemon/kernel/lines.h \
@@ -52,10 +56,15 @@ sentry_kernel_SOURCES = \
 	daemon/kernel/lister.c \
 	daemon/kernel/lister.h \
 	daemon/kernel/main.c \
+	daemon/kernel/manager-link.c \
+	daemon/kernel/manager-link.h \
 	daemon/kernel/notify.c \
 	daemon/kernel/notify.h \
 	daemon/kernel/proc-task.c \
 	daemon/kernel/proc-task.h \
+	daemon/kernel/recover.c \
+	daemon/kernel/recover.h \
+	daemon/kernel/sentry-record.c \
 	daemon/kernel/restorer.c \
 	daemon/kernel/restorer.h \
 	daemon/kernel/saver.c \

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/audit.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -24,7 +25,6 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (UINT64_C(1) << 0)
 #endif
 
-#define REQUEST_SIZE_MAX 256U          /* of a future kernel's struct seccomp_notif */
 #define NUMBERS_MAX 1024U              /* system calls of the native ABI are numbered below this */
 #define X32_SYSCALL_BIT 0x40000000
 #define WATCH_INTERVAL_USEC (20 * 1000U)
@@ -33,6 +33,7 @@
 #define TID_SAFE_NS (500 * UINT64_C(1000))
 #define REST_NS 1500U                  /* longer without a call: nothing has queued up meanwhile */
 #define GUEST_ERESTARTSYS 512          /* known inside kernels only: see restart() */
+#define CRASHES_MAX 3U                 /* so many sentry-kernels may crash on a call */
 
 #if defined(__x86_64__)
 #  define AUDIT_ARCH_NATIVE AUDIT_ARCH_X86_64
@@ -71,23 +72,37 @@ static uint64_t tid_safe_ns(void) {
         return pid_max >= TID_SAFE_PID_MAX ? TID_SAFE_NS : 0;
 }
 
-int notifier_init(Notifier *notifier, Sentry *sentry) {
+int notifier_request_size(uint32_t *ret) {
         struct seccomp_notif_sizes sizes;
+
+        if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+                return -errno;
+        *ret = sizes.seccomp_notif;
+        return 0;
+}
+
+int notifier_init(Notifier *notifier, Sentry *sentry) {
 
         *notifier = (Notifier) { .sentry = sentry, .receiving = true };
         LIST_INIT(&notifier->listeners);
 
-        if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
-                return -errno;
-        if (sizes.seccomp_notif > REQUEST_SIZE_MAX)
-                return -EOVERFLOW;
-        notifier->request_size = sizes.seccomp_notif;
+        notifier->request_size = sentry->journal.header->request_size;
         notifier->tid_safe_ns = tid_safe_ns();
 
         notifier->slots = calloc(NOTIFY_SLOTS, sizeof(NotifySlot));
         if (!notifier->slots)
                 return -ENOMEM;
         return build_numbers(notifier);
+}
+
+/* The same call in the journal. */
+static JournalSlot *kept(const Notifier *notifier, const NotifySlot *slot) {
+        return &notifier->sentry->journal.slots[slot - notifier->slots];
+}
+
+static void slot_release(Notifier *notifier, NotifySlot *slot) {
+        slot->state = SLOT_FREE;
+        atomic_store_explicit(&kept(notifier, slot)->state, JOURNAL_SLOT_FREE, memory_order_release);
 }
 
 static void listener_free(Listener *listener) {
@@ -102,17 +117,23 @@ static void listener_free(Listener *listener) {
                         notifier->n_parked--;
                         kernel_unpark(notifier->sentry->kernel, slot->call.cookie);
                 }
-                slot->state = SLOT_FREE;
+                slot_release(notifier, slot);
         }
         LIST_REMOVE(listener, link);
         notifier->n_listeners--;
+        sentry_changed(notifier->sentry); /* before another gets the number */
         safe_close(listener->fd);
         free(listener);
 }
 
 void notifier_done(Notifier *notifier) {
-        while (notifier->slots && !LIST_EMPTY(&notifier->listeners))
-                listener_free(LIST_FIRST(&notifier->listeners));
+        while (notifier->slots && !LIST_EMPTY(&notifier->listeners)) {
+                Listener *listener = LIST_FIRST(&notifier->listeners);
+
+                LIST_REMOVE(listener, link);
+                safe_close(listener->fd);
+                free(listener);
+        }
         notifier->watch_source = sd_event_source_disable_unref(notifier->watch_source);
         free(notifier->slots);
         notifier->slots = NULL;
@@ -256,8 +277,16 @@ int notifier_add_fd(Notifier *notifier, const Call *call, int fd, uint32_t flags
  * the error it ended with. */
 static int complete(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
         struct seccomp_notif_resp response = { .id = slot->id };
+        JournalSlot *in_journal = kept(notifier, slot);
         int fd = -EBADF, r;
 
+        if (verdict.kind != VERDICT_PARKED) {
+                /* From here on the call has happened. */
+                in_journal->kind = verdict.kind;
+                in_journal->value = verdict.value;
+                in_journal->source = verdict.host_fd;
+                journal_commit(&notifier->sentry->journal, in_journal);
+        }
         switch (verdict.kind) {
         case VERDICT_VALUE:
                 response.val = verdict.value;
@@ -272,10 +301,11 @@ static int complete(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
                 r = add_fd(slot, verdict.host_fd, (uint32_t) verdict.value);
                 if (r < 0)
                         response.error = host_error_to_guest(r);
-                else
+                else {
+                        atomic_store_explicit(&in_journal->added, r + 1, memory_order_release);
                         response.val = r;
+                }
                 fd = r < 0 ? response.error : r;
-                safe_close(verdict.host_fd);
                 break;
         case VERDICT_PARKED:
                 if (slot->state != SLOT_PARKED) {
@@ -285,14 +315,15 @@ static int complete(Notifier *notifier, NotifySlot *slot, Verdict verdict) {
                 return -EBADF;
         }
 
-        if (slot->state == SLOT_PARKED)
-                notifier->n_parked--;
-        slot->state = SLOT_FREE;
-
         /* ENOENT: the task died, or a signal took it out of the call. Handlers are idempotent, so nothing
          * is to be undone. */
         if (ioctl(slot->listener->fd, SECCOMP_IOCTL_NOTIF_SEND, &response) < 0 && errno != ENOENT)
                 log_warning("cannot answer a call of task %" PRId32 ": %s", slot->call.tid, strerror(errno));
+        if (slot->state == SLOT_PARKED)
+                notifier->n_parked--;
+        slot_release(notifier, slot);
+        if (verdict.kind == VERDICT_FD)
+                safe_close(verdict.host_fd); /* only now: whoever takes our place would need it */
         return fd;
 }
 
@@ -380,7 +411,7 @@ static int on_watch(sd_event_source *source, uint64_t usec, void *userdata) {
                         continue;
                 if (!notifier_call_is_valid(notifier, &slot->call)) {
                         kernel_unpark(notifier->sentry->kernel, slot->call.cookie);
-                        slot->state = SLOT_FREE;
+                        slot_release(notifier, slot);
                         notifier->n_parked--;
                         continue;
                 }
@@ -423,18 +454,22 @@ static void watch_parked(Notifier *notifier) {
 
 /* Receives one call into a slot. 0; -EAGAIN: nothing is there; other errors: the listener is of no use. */
 static int receive(Notifier *notifier, Listener *listener, NotifySlot *slot) {
-        union {
-                struct seccomp_notif notif;
-                uint8_t raw[REQUEST_SIZE_MAX];
-        } request;
+        JournalSlot *in_journal = kept(notifier, slot);
 
-        /* The kernel wants it zeroed. */
-        memset(request.raw, 0, notifier->request_size);
-        if (ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
+        /* The kernel wants it zeroed. It writes the whole of it or nothing, also if we are killed meanwhile. */
+        memset(in_journal->request, 0, notifier->request_size);
+        in_journal->listener = (uint32_t) listener->fd;
+        in_journal->crashes = 0;
+        atomic_store_explicit(&in_journal->added, 0, memory_order_relaxed);
+        atomic_store_explicit(&in_journal->acted, 0, memory_order_relaxed);
+        atomic_store_explicit(&in_journal->done_at, 0, memory_order_relaxed);
+        atomic_store_explicit(&in_journal->state, JOURNAL_SLOT_ARMED, memory_order_release);
+        if (ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_RECV, in_journal->request) < 0) {
+                atomic_store_explicit(&in_journal->state, JOURNAL_SLOT_FREE, memory_order_release);
                 /* ENOENT: the task died between poll and here. */
                 return errno == ENOENT || errno == EINTR ? -EAGAIN : -errno;
-
-        slot_fill(notifier, slot, listener, &request.notif);
+        }
+        slot_fill(notifier, slot, listener, (const struct seccomp_notif *) (const void *) in_journal->request);
         return 0;
 }
 
@@ -482,10 +517,125 @@ static unsigned receive_batch(Notifier *notifier, Listener *listener, NotifySlot
 }
 
 static void serve_slot(Notifier *notifier, NotifySlot *slot, uint64_t now) {
+        JournalHeader *header = notifier->sentry->journal.header;
+        Verdict verdict;
+
         slot->start_ns = now;
+        notifier->serving = slot;
+        atomic_store_explicit(&header->serving, (uint32_t) (slot - notifier->slots) + 1, memory_order_relaxed);
         watchdog_begin(&slot->call, now);
-        answer(notifier, slot, syscall_dispatch(notifier->sentry->kernel, &slot->call));
+        verdict = syscall_dispatch(notifier->sentry->kernel, &slot->call);
+        /* Whom the first half of it has killed is not there for the second. */
+        if (slot->acted > 0 && verdict.kind == VERDICT_ERROR && verdict.value == ESRCH)
+                verdict = verdict_value(0);
+        answer(notifier, slot, verdict);
         watchdog_end();
+        notifier->serving = NULL;
+        atomic_store_explicit(&header->serving, 0, memory_order_relaxed);
+}
+
+bool notifier_act(Notifier *notifier, int64_t key) {
+        NotifySlot *slot = notifier->serving;
+
+        if (!slot)
+                return true;
+        if (key <= slot->acted)
+                return false;
+        /* Before it is done: to do it twice would take the time of a system call to hit, this takes that of a store. */
+        notifier->acted_before = atomic_load_explicit(&kept(notifier, slot)->acted, memory_order_relaxed);
+        atomic_store_explicit(&kept(notifier, slot)->acted, key, memory_order_release);
+        return true;
+}
+
+void notifier_act_undone(Notifier *notifier) {
+        if (notifier->serving)
+                atomic_store_explicit(&kept(notifier, notifier->serving)->acted, notifier->acted_before,
+                                      memory_order_release);
+}
+
+/* ---- taking over ---- */
+
+/* The descriptor that a task has of a file of ours, which nobody else has given it; -ENOENT. */
+static int find_added(pid_t tid, int source) {
+        char path[64];
+        _cleanup_(closedirp) DIR *dir = NULL;
+        const struct dirent *entry;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/fd", (int) tid);
+        dir = opendir(path);
+        while (dir && (entry = readdir(dir))) {
+                unsigned fd;
+
+                if (safe_atou(entry->d_name, &fd) >= 0 &&
+                    syscall(SYS_kcmp, getpid(), tid, KCMP_FILE, source, fd) == 0)
+                        return (int) fd;
+        }
+        return -ENOENT;
+}
+
+/* The answer was given. Nobody knows whether it was sent. */
+static void send_again(Notifier *notifier, NotifySlot *slot) {
+        JournalSlot *in_journal = kept(notifier, slot);
+        Verdict verdict = {
+                .kind = (VerdictKind) in_journal->kind, .value = in_journal->value, .host_fd = in_journal->source,
+        };
+
+        if (verdict.kind == VERDICT_FD && verdict.host_fd >= 0) {
+                int fd = atomic_load(&in_journal->added) - 1;
+
+                if (fd < 0)
+                        fd = find_added(slot->call.tid, verdict.host_fd);
+                if (fd >= 0) {
+                        safe_close(verdict.host_fd);
+                        verdict = verdict_value(fd);
+                }
+        }
+        if (verdict.kind != VERDICT_PARKED)
+                (void) complete(notifier, slot, verdict);
+}
+
+static Listener *listener_of(const Notifier *notifier, uint32_t fd) {
+        Listener *listener;
+
+        LIST_FOREACH(listener, &notifier->listeners, link)
+                if ((uint32_t) listener->fd == fd)
+                        return listener;
+        return NULL;
+}
+
+void notifier_recover(Notifier *notifier) {
+        Journal *journal = &notifier->sentry->journal;
+        char name[64];
+
+        for (unsigned i = 0; i < NOTIFY_SLOTS; i++) {
+                JournalSlot *in_journal = &journal->slots[i];
+                const struct seccomp_notif *request = (const struct seccomp_notif *) (const void *) in_journal->request;
+                NotifySlot *slot = &notifier->slots[i];
+                Listener *listener = listener_of(notifier, in_journal->listener);
+
+                if (atomic_load(&in_journal->state) == JOURNAL_SLOT_FREE)
+                        continue;
+                /* Armed and nothing came; or it was answered, or its task is dead. */
+                if (request->id == 0 || !listener ||
+                    ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &request->id) < 0) {
+                        if (journal_slot_is_done(journal, in_journal) && in_journal->kind == VERDICT_FD)
+                                safe_close(in_journal->source);
+                        slot_release(notifier, slot);
+                        continue;
+                }
+
+                slot_fill(notifier, slot, listener, request);
+                slot->acted = atomic_load(&in_journal->acted);
+                if (journal_slot_is_done(journal, in_journal))
+                        send_again(notifier, slot);
+                else if (in_journal->crashes >= CRASHES_MAX) {
+                        notifier_call_name(&slot->call, name, sizeof(name));
+                        log_error("%s: %u sentry-kernels have crashed on %s of pid %" PRId32 "; it gets ENOSYS",
+                                  notifier->sentry->name, in_journal->crashes, name, slot->call.tid);
+                        event_unimplemented(notifier->sentry->kernel, &slot->call);
+                        (void) complete(notifier, slot, verdict_error(ENOSYS));
+                }
+        }
 }
 
 void notifier_abandon(Notifier *notifier, uint64_t cookie, uint64_t ns, const char *what) {

@@ -21,7 +21,7 @@
 typedef struct Sentry Sentry;
 typedef struct Notifier Notifier;
 
-typedef struct Listener {
+typedef struct Listener { /* recorded: sentry-record.c */
         Notifier *notifier;          /* lookup only */
         int fd;                      /* owned */
         bool killable;               /* immutable; its received calls end by an answer or by death */
@@ -40,6 +40,7 @@ typedef struct NotifySlot {
         Listener *listener; /* lookup only; NULL when the listener went away */
         uint64_t id;        /* the kernel's */
         uint64_t start_ns;  /* when its service began; kernel_now() */
+        int64_t acted;      /* how far a sentry-kernel before us got with it: notifier_act() */
         Call call;
 } NotifySlot;
 
@@ -48,7 +49,10 @@ struct Notifier {
         LIST_HEAD(, Listener) listeners; /* owned */
         unsigned n_listeners;
         bool receiving;                  /* false while paused */
-        NotifySlot *slots;               /* owned; NOTIFY_SLOTS of them */
+        NotifySlot *slots;               /* owned; NOTIFY_SLOTS of them, each with the one of the journal that has its
+                                          * number */
+        NotifySlot *serving;             /* the call that is in service, NULL: none */
+        int64_t acted_before;            /* what its journal had before the last notifier_act() */
         unsigned n_parked;
         bool rearm;                      /* the event loop has something new to wait for: sentry_run() */
         uint64_t tid_safe_ns;            /* immutable; a task id is not given again within this time */
@@ -58,6 +62,10 @@ struct Notifier {
         sd_event_source *watch_source;   /* owned; looks after parked calls, off when there are none */
 };
 
+/* Bytes of a request of this kernel's. */
+int notifier_request_size(uint32_t *ret);
+
+/* With the sentry's journal. */
 int notifier_init(Notifier *notifier, Sentry *sentry);
 void notifier_done(Notifier *notifier);
 
@@ -83,6 +91,17 @@ void notifier_restart_parked(Notifier *notifier);
 
 /* Whether the caller still waits for its answer: what was read of it by its task id was its own. */
 bool notifier_call_is_valid(const Notifier *notifier, const Call *call);
+
+/* The call in service is about to do something that must not be done twice, as sending a signal. key: a number above 0
+ * that tells what is done from what the same call does before; they rise. False: a sentry-kernel that served this call
+ * before us and was killed has done it already, so it is to be left out, as if it had succeeded. */
+bool notifier_act(Notifier *notifier, int64_t key);
+/* It was not done after all. */
+void notifier_act_undone(Notifier *notifier);
+
+/* Takes over the calls that the journal has, once the listeners are there: sends answers that were given, and makes the
+ * others wait for notifier_serve_rest(). A call that several sentry-kernels crashed on gets ENOSYS. */
+void notifier_recover(Notifier *notifier);
 
 /* The call that is in service or parked under this cookie, or NULL. */
 const Call *notifier_call(const Notifier *notifier, uint64_t cookie);

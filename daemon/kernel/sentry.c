@@ -22,6 +22,7 @@
 
 #define PAUSE_DEADLINE_NS (10 * UINT64_C(1000000000))
 #define GOODBYE_SEC 5
+#define LINGER_USEC (2 * 1000000U)    /* how long an ended sandbox waits for a manager to tell */
 #define STATUS_UNKNOWN 255 /* of a program in place, which its own parent has taken before we could look */
 #define EXIT_WORD_USEC (2 * 1000000U) /* how long a launcher may take to say how its program ended */
 
@@ -55,6 +56,7 @@ static int kernel_of_profile(Sentry *sentry) {
                 .binds_ports = profile_binds_ports(profile),
                 .log_size = profile->log_size,
                 .version_string = PACKAGE_VERSION,
+                .statistics = sentry->journal.statistics,
         };
         struct utsname host;
         CpuSet wanted;
@@ -114,37 +116,33 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         return 0;
 }
 
-/* The manager is gone. The sandbox goes on: who is left without a bus can still be launched from and answer. */
-static int on_bus_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Sentry *sentry = userdata;
-
-        (void) m, (void) error;
-        log_warning("%s: the manager is gone; serving on", sentry->name);
-        return 0;
-}
-
-static int connect_bus(Sentry *sentry, int fd) {
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+/* A journal in memory that outlives us, if we were given some, or in our own. */
+static int open_journal(Sentry *sentry, int fd, bool recover) {
+        uint32_t request_size, version;
         int r;
 
-        r = bus_peer_new(fd, true, "manager", &bus);
-        if (r < 0)
+        r = notifier_request_size(&request_size);
+        if (r >= 0 && !recover) {
+                r = journal_create(&sentry->journal, fd, request_size);
+                if (r < 0 && fd >= 0) {
+                        log_warning("%s: no journal, so that a crash would be the end of the sandbox: %s", sentry->name,
+                                    strerror(-r));
+                        safe_close(fd);
+                        r = journal_create(&sentry->journal, -EBADF, request_size);
+                }
                 return r;
-        sentry->bus = TAKE_PTR(bus);
-        r = kernel_dbus_add(sentry);
-        if (r < 0)
-                return r;
-        r = sd_bus_match_signal(sentry->bus, NULL, NULL, BUS_LOCAL_PATH, BUS_LOCAL_INTERFACE, "Disconnected",
-                                on_bus_disconnected, sentry);
-        if (r < 0)
-                return r;
-        r = sd_bus_attach_event(sentry->bus, sentry->event, SD_EVENT_PRIORITY_NORMAL);
-        if (r < 0)
-                return r;
-        return sd_bus_start(sentry->bus);
+        }
+        if (r >= 0)
+                r = journal_open(&sentry->journal, fd, request_size, &version);
+        if (r == -EPROTO)
+                log_error("%s: the sandbox has a journal of version %u, this sentry-kernel knows version %u: only the one that "
+                          "began it can go on", sentry->name, version, JOURNAL_VERSION);
+        else if (r == -EBADMSG)
+                log_error("%s: what the last sentry-kernel has left cannot be read", sentry->name);
+        return r;
 }
 
-int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd, Sentry **ret) {
+int sentry_new(const char *name, const char *document, int journal_fd, int rundir_fd, bool recover, Sentry **ret) {
         static const int signals[] = { SIGTERM, SIGCHLD };
         _cleanup_(sentry_freep) Sentry *sentry = NULL;
         ProfileProblems problems = {};
@@ -162,6 +160,8 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         sentry->imager_fd = -EBADF;
         imager_open(sentry);
         sandbox_cgroup_init(&sentry->cgroup);
+        manager_link_init(&sentry->link, sentry, rundir_fd);
+        sentry->init_pidfd = sentry->journal.fd = sentry->keeper.pidfd = -EBADF;
         sentry->restorer = (Restorer) { .sentry = sentry, .control_fd = -EBADF, .listener = -EBADF };
         sentry->init_pidfd = -EBADF;
         r = host_seccomp_init(&sentry->host, sentry);
@@ -172,6 +172,9 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         sentry->document = strdup(document);
         if (!sentry->name || !sentry->document)
                 return -ENOMEM;
+        r = open_journal(sentry, journal_fd, recover);
+        if (r < 0)
+                return r;
 
         r = profile_parse(document, &sentry->profile, &problems);
         if (r == -EBADMSG) {
@@ -200,14 +203,24 @@ int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd
         r = notifier_init(&sentry->notifier, sentry);
         if (r < 0)
                 return r;
+        *ret = TAKE_PTR(sentry);
+        return 0;
+}
+
+int sentry_start(Sentry *sentry, int bus_fd, int launch_fd) {
+        int r;
+
+        r = keeper_watch(&sentry->keeper);
+        if (r < 0)
+                return r;
+        journal_start(&sentry->journal, sentry->kernel, sentry_snapshot, sentry);
         r = launch_server_add(sentry, launch_fd);
         if (r < 0)
                 return r;
-        r = connect_bus(sentry, bus_fd);
+        r = manager_link_serve(&sentry->link, bus_fd);
         if (r < 0)
                 return r;
-
-        *ret = TAKE_PTR(sentry);
+        sentry_changed(sentry);
         return 0;
 }
 
@@ -215,6 +228,7 @@ Sentry *sentry_free(Sentry *sentry) {
         if (!sentry)
                 return NULL;
 
+        sentry->ending = true;
         launch_server_done(sentry);
         notifier_done(&sentry->notifier);
         tracer_done(&sentry->tracer);
@@ -228,9 +242,12 @@ Sentry *sentry_free(Sentry *sentry) {
         safe_close(sentry->imager_fd);
         sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
         sentry->bus = sd_bus_flush_close_unref(sentry->bus);
+        manager_link_done(&sentry->link);
         sandbox_cgroup_done(&sentry->cgroup, sentry->launcher_lost);
+        keeper_done(&sentry->keeper);
         sentry->event = sd_event_unref(sentry->event);
         kernel_free(sentry->kernel);
+        journal_done(&sentry->journal);
         profile_free(sentry->profile);
         free(sentry->document);
         free(sentry->name);
@@ -248,6 +265,12 @@ int sentry_run(Sentry *sentry) {
 
         for (;; resumed = false) {
                 unsigned n_alarms, n_jobs, n;
+
+                if (sentry->resuming) {
+                        notifier_serve_rest(&sentry->notifier);
+                        sentry->resuming = false;
+                        sentry_settle(sentry);
+                }
 
                 if (sd_event_get_state(sentry->event) == SD_EVENT_FINISHED)
                         return 0;
@@ -296,6 +319,7 @@ void sentry_goodbye(Sentry *sentry, int r) {
         (void) alarm(GOODBYE_SEC);
         (void) pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
         sentry->bus = sd_bus_flush_close_unref(sentry->bus);
+        keeper_goodbye(&sentry->keeper);
 }
 
 int sentry_boot(Sentry *sentry, pid_t pid, int pidfd, int fds[]) {
@@ -325,7 +349,28 @@ void sentry_started(Sentry *sentry) {
                 kernel_go_on(sentry->kernel, sentry->host.uts_ns);
         else
                 kernel_boot(sentry->kernel, sentry->host.uts_ns);
+        change_all(sentry->kernel);
+        sentry_changed(sentry);
         kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", "SaveStatus", NULL);
+}
+
+static int on_nobody_came(sd_event_source *source, uint64_t usec, void *userdata) {
+        Sentry *sentry = userdata;
+
+        (void) source, (void) usec;
+        return sd_event_exit(sentry->event, 0);
+}
+
+void sentry_linger(Sentry *sentry) {
+        int r = -ENOTCONN;
+
+        sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
+        sentry->notifier.rearm = true;
+        if (manager_link_may_come(&sentry->link))
+                r = sd_event_add_time_relative(sentry->event, &sentry->end_source, CLOCK_MONOTONIC, LINGER_USEC, 0,
+                                               on_nobody_came, sentry);
+        if (r < 0)
+                (void) sd_event_exit(sentry->event, 0);
 }
 
 void sentry_exited(Sentry *sentry, int status) {
@@ -336,9 +381,11 @@ void sentry_exited(Sentry *sentry, int status) {
         if (sentry->status < 0)
                 sentry->status = status;
         event_report_dropped(sentry->kernel);
+        sentry_changed(sentry);
         kernel_dbus_changed(sentry, "State", NULL);
         kernel_dbus_exited(sentry, sentry->status);
-        (void) sd_event_exit(sentry->event, 0);
+        /* A manager that is just being replaced will want to know how it ended. */
+        sentry_linger(sentry);
 }
 
 static int on_no_word(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -395,6 +442,7 @@ int sentry_kill(Sentry *sentry, int status) {
         /* The first status holds, as with exit_group(2). */
         if (sentry->status < 0) {
                 sentry->status = status & 0xff;
+                sentry_changed(sentry);
                 launch_server_tell_status(sentry, sentry->status);
         }
         kill_all(sentry);

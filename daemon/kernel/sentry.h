@@ -17,7 +17,10 @@
 #include "host-seccomp.h"
 #include "kernel.h"
 #include "host-mount.h"
+#include "journal.h"
+#include "keeper.h"
 #include "lister.h"
+#include "manager-link.h"
 #include "notify.h"
 #include "profile.h"
 #include "restorer.h"
@@ -26,6 +29,8 @@
 #include "tracer.h"
 
 #define LAUNCH_ID_MAX 64U
+#define TOKENS_MAX 64U
+#define TOKEN_MESSAGE_MAX 256U
 #define LAUNCHES_MAX 64U /* programs that were launched into a sandbox and have a launcher that waits */
 
 typedef enum SentryState {
@@ -40,6 +45,13 @@ const char *sentry_state_to_string(SentryState state);
 
 typedef struct Sentry Sentry;
 
+/* A call of the manager's that was answered: should it come again, it is answered as it was. */
+typedef struct Token {
+        uint64_t token;                   /* 0: unused */
+        char error[128];                  /* "": none */
+        char message[TOKEN_MESSAGE_MAX];
+} Token;
+
 /* One program that a launcher brings in: the first makes the sandbox, the others are exec'ed into it. */
 typedef struct Launch {
         Sentry *sentry;            /* lookup only */
@@ -50,6 +62,7 @@ typedef struct Launch {
         int pidfd;                 /* owned, with pid */
         sd_event_source *exit_source; /* owned, with pidfd: the first program only */
         bool is_first;             /* immutable */
+        bool twice;                /* what comes next was dealt with by the sentry-kernel before us, maybe */
         bool in_place;             /* with pid: nobody waits for it, and the socket closes when it execs */
         char container[LAUNCH_ID_MAX + 1]; /* immutable; what it and its descendants belong to. "": the first
                                                * program's */
@@ -63,7 +76,15 @@ struct Sentry {
         Profile *profile;          /* immutable, owned */
         char *document;            /* immutable, owned: the profile as text, for those who exec */
         sd_event *event;           /* owned */
-        sd_bus *bus;               /* owned; NULL after the manager is gone */
+        sd_bus *bus;               /* owned; NULL while there is no manager */
+        ManagerLink link;          /* owned by manager-link.c */
+        Journal journal;           /* owned by journal.c; always there, but it may end with us */
+        Keeper keeper;             /* owned by keeper.c */
+        uint64_t token;            /* of the call that the manager makes next; 0: it has none */
+        Token tokens[TOKENS_MAX];  /* recorded; owned by sentry-record.c, as the next */
+        unsigned next_token;
+        bool resuming;             /* calls that another sentry-kernel received are still to be served */
+        bool ending;               /* what goes now is not to be kept as gone */
 
         HostSeccomp host;          /* owned */
         Kernel *kernel;            /* owned */
@@ -96,8 +117,18 @@ struct Sentry {
         sd_event_source *end_source; /* owned: deadline for the end after init died */
 };
 
-/* Starts serving; takes ownership of the descriptors, and of name and document by copy. */
-int sentry_new(const char *name, const char *document, int bus_fd, int launch_fd, Sentry **ret);
+/* A sentry of a new sandbox, or one that takes the place of another, of whom the journal tells; takes ownership of
+ * journal_fd and rundir_fd (either may be -EBADF for a new one), and of name and document by copy. It does not serve yet:
+ * sentry_start(), or sentry_take_over(). */
+int sentry_new(const char *name, const char *document, int journal_fd, int rundir_fd, bool recover, Sentry **ret);
+/* Takes ownership of the descriptors. */
+int sentry_start(Sentry *sentry, int bus_fd, int launch_fd);
+/* recover.c: goes on where the other one was. */
+int sentry_take_over(Sentry *sentry);
+/* The rest of it, by sentry_run(). */
+void sentry_settle(Sentry *sentry);
+/* It has ended; waits a moment for a manager to tell that, then leaves the event loop. */
+void sentry_linger(Sentry *sentry);
 Sentry *sentry_free(Sentry *sentry);
 static inline void sentry_freep(Sentry **sentry) { sentry_free(*sentry); }
 
@@ -132,7 +163,24 @@ int sentry_resume(Sentry *sentry);
 int sentry_freeze(Sentry *sentry, char **ret_message);
 void sentry_thaw(Sentry *sentry);
 
+/* Something of a sentry has changed that is kept: it is, now. sentry-record.c, as what follows */
+void sentry_changed(Sentry *sentry);
+/* Writes all there is: for the journal, and for whoever wants to have a copy. userdata: the Sentry. */
+int sentry_snapshot(Record *record, void *userdata);
+/* Reads a snapshot and what changed since into a new sentry. */
+int sentry_read(Sentry *sentry, Record *record);
+/* All descriptors that whoever takes our place needs. */
+uint32_t sentry_table(const Sentry *sentry, RendezvousFd table[static RENDEZVOUS_FDS_MAX]);
+/* NULL: unknown. */
+const Token *sentry_token_find(const Sentry *sentry, uint64_t token);
+/* How a call ended; error "": well. Kept with the next sentry_changed(). */
+void sentry_token_note(Sentry *sentry, uint64_t token, const char *error, const char *message);
+/* manager-link.c: tells the manager that table. */
+void sentry_tell_descriptors(Sentry *sentry);
+
 /* launch-server.c */
+/* A launch as it was kept, of which fd, pidfd and all that is recorded are set. */
+int launch_server_restore(Sentry *sentry, const Launch *kept);
 /* Serves the launch socket of the first program; takes ownership of fd. */
 int launch_server_add(Sentry *sentry, int fd);
 void launch_server_done(Sentry *sentry);

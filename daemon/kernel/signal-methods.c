@@ -64,7 +64,7 @@ static int no_such(const Sentry *sentry, const SignalRequest *request, const cha
                                  what[request->whom], id);
 }
 
-int kernel_method_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+static int do_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_free_ char *message = NULL;
         Sentry *sentry = userdata;
         SignalRequest request = {};
@@ -106,5 +106,9 @@ int kernel_method_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r < 0)
                 return sd_bus_error_set_errnof(error, -r, "Sandbox \"%s\": the signal could not be sent: %s.",
                                                sentry->name, strerror(-r));
-        return sd_bus_reply_method_return(m, NULL);
+        return 0;
+}
+
+int kernel_method_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return kernel_once(do_signal, m, userdata, error);
 }

@@ -101,6 +101,14 @@ int manager_method_restore(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = check_document(options.profile, error);
         if (r < 0)
                 return r;
+        /* Its own, if it is free. */
+        if (!*wanted && options.program && sandbox_name_is_valid(options.program)) {
+                s = manager_find_sandbox(manager, options.program, false);
+                if (s)
+                        sandbox_settle(s);
+                if (!manager_find_sandbox(manager, options.program, false))
+                        wanted = options.program;
+        }
         r = manager_choose_name(manager, wanted, options.program, &name, error);
         if (r < 0)
                 return r;

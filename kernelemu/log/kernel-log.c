@@ -75,6 +75,7 @@ static LogEntry *entry_new(uint64_t sequence, uint64_t usec, uint32_t level, con
 
 static void append(KernelLog *log, LogEntry *entry) {
         TAILQ_INSERT_TAIL(&log->entries, entry, link);
+        log->changed = true;
         log->size += (uint32_t) line_length(entry);
         while (log->size > log->size_max && TAILQ_FIRST(&log->entries) != entry)
                 drop_oldest(log);
@@ -129,6 +130,7 @@ size_t kernel_log_read(KernelLog *log, char *buffer, size_t size) {
                 log->read_sequence = entry->sequence + 1;
                 log->read_offset = 0;
         }
+        log->changed = log->changed || done > 0;
         return done;
 }
 
@@ -172,6 +174,7 @@ size_t kernel_log_read_all(const KernelLog *log, char *buffer, size_t size) {
 
 void kernel_log_clear(KernelLog *log) {
         log->clear_sequence = log->next_sequence;
+        log->changed = true;
 }
 
 static int entry_read(KernelLog *log, Record *record) {
@@ -208,16 +211,11 @@ static int entry_write(LogEntry *entry, Record *record) {
         return record_end(record);
 }
 
-int kernel_log_record(KernelLog *log, Record *record) {
-        uint64_t read_sequence, n_entries = 0;
-        uint32_t read_offset;
-        LogEntry *entry;
+/* All but the entries. */
+static int head_record(KernelLog *log, const char *type, uint64_t *n_entries, Record *record) {
         int r;
 
-        TAILQ_FOREACH(entry, &log->entries, link)
-                n_entries++;
-
-        record_begin(record, "kernel-log", 1);
+        record_begin(record, type, 1);
         record_u32(record, "size-max", &log->size_max);
         record_u64(record, "next-sequence", &log->next_sequence);
         record_u64(record, "clear-sequence", &log->clear_sequence);
@@ -225,35 +223,72 @@ int kernel_log_record(KernelLog *log, Record *record) {
         record_u32(record, "read-offset", &log->read_offset);
         record_u32(record, "console-level", &log->console_level);
         record_i64(record, "saved-console-level", &log->saved_console_level);
-        record_u64(record, "entries", &n_entries);
+        record_u64(record, "entries", n_entries);
         r = record_end(record);
-        if (r < 0)
+        if (r < 0 || record->mode == RECORD_WRITE)
                 return r;
-
-        if (record->mode == RECORD_WRITE) {
-                TAILQ_FOREACH(entry, &log->entries, link) {
-                        r = entry_write(entry, record);
-                        if (r < 0)
-                                return r;
-                }
-                return 0;
-        }
 
         if (log->size_max < KERNEL_LOG_SIZE_MIN || log->size_max > KERNEL_LOG_SIZE_MAX || log->console_level < 1 ||
             log->console_level > 8 || log->saved_console_level < -1 || log->saved_console_level > 8 ||
             log->read_offset > KERNEL_LOG_LINE_MAX)
                 return -EBADMSG;
+        return 0;
+}
 
-        /* Dropping entries moves the reader on; what was recorded of it holds. */
-        read_sequence = log->read_sequence;
-        read_offset = log->read_offset;
-        kernel_log_done(log);
+static int entries_record(KernelLog *log, LogEntry *first, uint64_t n_entries, Record *record) {
+        uint64_t read_sequence = log->read_sequence;
+        uint32_t read_offset = log->read_offset;
+
+        if (record->mode == RECORD_WRITE) {
+                for (LogEntry *entry = first; entry; entry = TAILQ_NEXT(entry, link)) {
+                        int r = entry_write(entry, record);
+
+                        if (r < 0)
+                                return r;
+                }
+                log->changed = false;
+                log->kept_sequence = log->next_sequence;
+                return 0;
+        }
+
         for (uint64_t i = 0; i < n_entries; i++) {
-                r = entry_read(log, record);
+                int r = entry_read(log, record);
+
                 if (r < 0)
                         return r;
         }
+        /* Dropping entries moves the reader on; what was recorded of it holds. */
         log->read_sequence = read_sequence;
         log->read_offset = read_offset;
+        log->changed = false;
+        log->kept_sequence = log->next_sequence;
         return 0;
+}
+
+int kernel_log_record(KernelLog *log, Record *record) {
+        uint64_t n_entries = 0;
+        LogEntry *entry;
+        int r;
+
+        if (record->mode == RECORD_READ)
+                kernel_log_done(log);
+        TAILQ_FOREACH(entry, &log->entries, link)
+                n_entries++;
+        r = head_record(log, "kernel-log", &n_entries, record);
+        return r < 0 ? r : entries_record(log, TAILQ_FIRST(&log->entries), n_entries, record);
+}
+
+int kernel_log_record_changes(KernelLog *log, Record *record) {
+        LogEntry *first = NULL, *entry;
+        uint64_t n_entries = 0;
+        int r;
+
+        TAILQ_FOREACH_REVERSE(entry, &log->entries, LogEntryList, link) {
+                if (entry->sequence < log->kept_sequence)
+                        break;
+                first = entry;
+                n_entries++;
+        }
+        r = head_record(log, "kernel-log-change", &n_entries, record);
+        return r < 0 ? r : entries_record(log, first, n_entries, record);
 }

@@ -42,6 +42,8 @@ typedef struct KernelLog {
         uint32_t read_offset;    /* recorded. … this far into the line */
         uint32_t console_level;  /* recorded. Kept and returned; no console listens to it */
         int64_t saved_console_level; /* recorded. -1: CONSOLE_OFF is not in force */
+        bool changed;            /* since kernel_log_record() or kernel_log_record_changes() */
+        uint64_t kept_sequence;  /* entries before this one were recorded then */
 } KernelLog;
 
 /* size_max is moved into KERNEL_LOG_SIZE_MIN … KERNEL_LOG_SIZE_MAX. */
@@ -68,3 +70,5 @@ void kernel_log_clear(KernelLog *log);
 
 /* Visits the log, entries included. Reading replaces what the log held. */
 int kernel_log_record(KernelLog *log, Record *record);
+/* What has changed since the last time that, or this, was written; and on top of what was read. */
+int kernel_log_record_changes(KernelLog *log, Record *record);

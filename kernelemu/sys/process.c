@@ -18,7 +18,9 @@ SYSCALL_DEFINE2(clone3, GuestAddr, arguments, uint64_t, size) {
  * that it need not ask for the caller's each time as long as nobody has one. */
 SYSCALL_DEFINE1(personality, uint32_t, persona) {
         (void) call;
-        if (persona != UINT32_MAX) /* that only asks */
+        if (persona != UINT32_MAX && !kernel->personalities) { /* the former only asks */
                 kernel->personalities = true;
+                change_all(kernel);
+        }
         return verdict_continue();
 }

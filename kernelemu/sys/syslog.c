@@ -109,12 +109,14 @@ SYSCALL_DEFINE3(syslog, int32_t, type, GuestAddr, address, int32_t, length) {
                 if (log->saved_console_level < 0)
                         log->saved_console_level = log->console_level;
                 log->console_level = CONSOLE_LEVEL_MIN;
+                log->changed = true;
                 return verdict_value(0);
 
         case SYSLOG_ACTION_CONSOLE_ON:
                 if (log->saved_console_level >= 0) {
                         log->console_level = (uint32_t) log->saved_console_level;
                         log->saved_console_level = -1;
+                        log->changed = true;
                 }
                 return verdict_value(0);
 
@@ -123,6 +125,7 @@ SYSCALL_DEFINE3(syslog, int32_t, type, GuestAddr, address, int32_t, length) {
                         return verdict_error(EINVAL);
                 log->console_level = (uint32_t) length;
                 log->saved_console_level = -1;
+                log->changed = true;
                 return verdict_value(0);
 
         case SYSLOG_ACTION_SIZE_UNREAD:

@@ -88,6 +88,7 @@ static Verdict set_name(Kernel *kernel, const Call *call, GuestAddr address, int
                 return verdict_error(r);
 
         uts_name_set(domain ? uts->domainname : uts->nodename, value, (size_t) length);
+        change_uts(kernel, uts);
         if (uts != kernel->first_uts)
                 return verdict_value(0);
         kernel->host->ops->names_changed(kernel->host, domain ? NULL : uts->nodename, domain ? uts->domainname : NULL);

@@ -44,17 +44,17 @@ static bool descends(Kernel *kernel, HostTid ancestor, const HostPeer *process) 
         return false;
 }
 
-static PtraceException *exception_of(Kernel *kernel, HostTid tgid) {
+static PtraceException *exception_of(PtraceRules *rules, HostTid tgid) {
         PtraceException *exception;
 
-        LIST_FOREACH(exception, &kernel->ptrace.exceptions, link)
+        LIST_FOREACH(exception, &rules->exceptions, link)
                 if (exception->tracee == tgid)
                         return exception;
         return NULL;
 }
 
 static bool excepted(Kernel *kernel, const HostPeer *tracer, const HostPeer *tracee) {
-        const PtraceException *exception = exception_of(kernel, tracee->tgid);
+        const PtraceException *exception = exception_of(&kernel->ptrace, tracee->tgid);
 
         if (!exception || exception->tracee_start != tracee->start)
                 return false;
@@ -112,8 +112,68 @@ static void forget_dead(Kernel *kernel) {
         }
 }
 
+static int exception_record(PtraceException *exception, bool *gone, Record *record) {
+        uint32_t tracee = (uint32_t) exception->tracee, tracer = (uint32_t) exception->tracer;
+
+        record_begin(record, "ptrace-exception", 1);
+        record_bool(record, "gone", gone);
+        record_u32(record, "tracee", &tracee);
+        record_u64(record, "tracee-start", &exception->tracee_start);
+        record_u32(record, "tracer", &tracer);
+        record_u64(record, "tracer-start", &exception->tracer_start);
+        exception->tracee = (HostTid) tracee;
+        exception->tracer = (HostTid) tracer;
+        return record_end(record);
+}
+
+int ptrace_rules_record(PtraceRules *rules, Record *record) {
+        PtraceException *exception;
+        bool gone = false;
+
+        LIST_FOREACH(exception, &rules->exceptions, link) {
+                int r = exception_record(exception, &gone, record);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int ptrace_rules_apply(PtraceRules *rules, Record *record) {
+        PtraceException seen = {}, *exception;
+        bool gone;
+        int r;
+
+        r = exception_record(&seen, &gone, record);
+        if (r < 0)
+                return r;
+        exception = exception_of(rules, seen.tracee);
+        if (exception)
+                exception_free(rules, exception);
+        if (gone)
+                return 0;
+        if (seen.tracee <= 0 || seen.tracer < 0 || rules->n_exceptions >= PTRACE_EXCEPTIONS_MAX)
+                return -EBADMSG;
+        exception = malloc(sizeof(PtraceException));
+        if (!exception)
+                return -ENOMEM;
+        *exception = seen;
+        LIST_INSERT_HEAD(&rules->exceptions, exception, link);
+        rules->n_exceptions++;
+        return 0;
+}
+
+static void note(Kernel *kernel, PtraceException *exception, bool gone) {
+        Record *record = change_begin(kernel);
+
+        if (!record)
+                return;
+        (void) exception_record(exception, &gone, record);
+        change_end(kernel, record);
+}
+
 int ptrace_exception_set(Kernel *kernel, const HostPeer *tracee, const HostPeer *tracer) {
-        PtraceException *exception = exception_of(kernel, tracee->tgid);
+        PtraceException *exception = exception_of(&kernel->ptrace, tracee->tgid);
 
         if (!exception) {
                 /* A look at all of them only at powers of two: asking all the time stays cheap. */
@@ -132,12 +192,15 @@ int ptrace_exception_set(Kernel *kernel, const HostPeer *tracee, const HostPeer 
         exception->tracee_start = tracee->start;
         exception->tracer = tracer ? tracer->tgid : 0;
         exception->tracer_start = tracer ? tracer->start : 0;
+        note(kernel, exception, false);
         return 0;
 }
 
 void ptrace_exception_clear(Kernel *kernel, const HostPeer *tracee) {
-        PtraceException *exception = exception_of(kernel, tracee->tgid);
+        PtraceException *exception = exception_of(&kernel->ptrace, tracee->tgid);
 
-        if (exception)
-                exception_free(&kernel->ptrace, exception);
+        if (!exception)
+                return;
+        note(kernel, exception, true);
+        exception_free(&kernel->ptrace, exception);
 }

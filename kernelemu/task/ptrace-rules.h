@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "host.h"
+#include "record.h"
 
 #define PTRACE_EXCEPTIONS_MAX 4096U
 
@@ -47,3 +48,8 @@ int ptrace_may_traceme(Kernel *kernel, const HostPeer *parent);
 /* Replaces the exception of a tracee; tracer NULL: anyone. 0 or -ENOMEM. */
 int ptrace_exception_set(Kernel *kernel, const HostPeer *tracee, const HostPeer *tracer);
 void ptrace_exception_clear(Kernel *kernel, const HostPeer *tracee);
+
+/* Writes all exceptions. */
+int ptrace_rules_record(PtraceRules *rules, Record *record);
+/* Reads one: it replaces that of its tracee, or takes it away. */
+int ptrace_rules_apply(PtraceRules *rules, Record *record);

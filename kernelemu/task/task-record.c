@@ -26,6 +26,43 @@ static int attributes_record(TaskAttributes *attributes, Record *record) {
         return record_end(record);
 }
 
+void task_note_container(ThreadGroup *process, bool gone) {
+        Kernel *kernel = process->table->kernel;
+        TaskAttributes attributes = { .pid = process->pid };
+        Record *record = change_begin(kernel);
+
+        if (!record)
+                return;
+        if (!gone)
+                strncpy(attributes.container, process->container, sizeof(attributes.container) - 1);
+        (void) attributes_record(&attributes, record);
+        change_end(kernel, record);
+}
+
+int task_container_apply(TaskTable *table, Record *record) {
+        TaskAttributes seen = {}, *bigger;
+        int r;
+
+        r = attributes_record(&seen, record);
+        if (r < 0)
+                return r;
+        for (unsigned i = 0; i < table->n_attributes; i++)
+                if (table->attributes[i].pid == seen.pid) {
+                        table->attributes[i] = seen;
+                        return 0;
+                }
+        if (seen.container[0] == '\0')
+                return 0;
+        if (table->n_attributes >= TASKS_MAX)
+                return -EBADMSG;
+        bigger = realloc(table->attributes, (table->n_attributes + 1) * sizeof(TaskAttributes));
+        if (!bigger)
+                return -ENOMEM;
+        table->attributes = bigger;
+        table->attributes[table->n_attributes++] = seen;
+        return 0;
+}
+
 static int write_tasks(TaskTable *table, Record *record) {
         const ThreadGroup *process;
 

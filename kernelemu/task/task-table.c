@@ -23,6 +23,8 @@ int task_table_init(TaskTable *table, Kernel *kernel) {
 }
 
 static void queue_event(ThreadGroup *process, TaskEvent event) {
+        if (process->table->adopting)
+                return;
         if (process->events == 0)
                 TAILQ_INSERT_TAIL(&process->table->events, process, event_link);
         process->events |= event;
@@ -100,6 +102,8 @@ static void process_remove(ThreadGroup *process) {
                 if (table->callers[i].process == process)
                         table->callers[i] = (TaskCaller) {};
         process_died(process, WAIT_STATUS_UNKNOWN);
+        if (process->container)
+                task_note_container(process, true);
         if (process->events != 0)
                 tell(process);
         if (process->watch < 0)
@@ -198,6 +202,8 @@ static int process_add(TaskTable *table, HostTask *seen, ThreadGroup **ret) {
         table->n_discovered++;
         if (table->n_attributes > 0)
                 task_attributes_apply(process);
+        if (process->container)
+                task_note_container(process, false);
         thread_group_take(process, HOST_TASK_STAT, seen);
         process_timers_adopt(process);
         queue_event(process, TASK_EVENT_NEW);
@@ -304,6 +310,17 @@ int task_table_sync(TaskTable *table) {
                 task_attributes_done(table);
         table->settled = table->birth_mark_ns != UINT64_MAX && start - table->birth_mark_ns >= BIRTH_SETTLES_NS;
         return 0;
+}
+
+int task_table_adopt(TaskTable *table) {
+        int r;
+
+        table->adopting = true;
+        r = task_table_sync(table);
+        table->adopting = false;
+        if (r >= 0)
+                timekeeper_drop_unadopted(&table->kernel->timekeeper);
+        return r;
 }
 
 static int refresh_arguments(TaskTable *table) {
@@ -417,6 +434,8 @@ int task_table_set_container(TaskTable *table, HostTid pid, const char *id) {
         if (r < 0)
                 return r;
         r = thread_group_set_container(process, id);
+        if (r >= 0)
+                task_note_container(process, !process->container);
         if (r >= 0 && process->group && process->group->session->id == process->pid)
                 r = session_set_container(process->group->session, id);
         return r;

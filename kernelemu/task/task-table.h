@@ -45,6 +45,7 @@ typedef struct TaskTable {
         bool settled;                         /* nobody was born since the last full sync, unless the mark moves */
 
         TAILQ_HEAD(, ThreadGroup) events;     /* those with something to tell */
+        bool adopting;                        /* who is found was told of by the kernel that ran before this one */
         RateLimit event_limit;                /* not recorded: a restored sandbox starts with a full bucket */
         uint64_t cpu_usec;                    /* the most that task_table_cpu_usec() has said; not recorded: a
                                                * restored sandbox starts at 0 */
@@ -60,6 +61,9 @@ void task_table_done(TaskTable *table);
 /* Brings membership up to date, queueing events. Costs next to nothing when nothing happened. 0, -ESRCH before the
  * start of the sandbox, or what kept the host from looking; the table holds what is known in any case. */
 int task_table_sync(TaskTable *table);
+
+/* A sync that queues no events: after a snapshot was read. */
+int task_table_adopt(TaskTable *table);
 
 /* Looks at parts (HostTaskPart) of every process, after a sync. The same errors. */
 int task_table_refresh(TaskTable *table, unsigned parts);
@@ -100,6 +104,9 @@ uint64_t task_table_cpu_usec(TaskTable *table);
 /* Visits what is ours; see record.h. Reading wants an empty table; what is read is given to processes of the same ids
  * when they are found. */
 int task_table_record(TaskTable *table, Record *record);
-/* task-record.c: gives a process that was just found what a record said of it; forgets what nobody was found for. */
+/* task-record.c: tells who keeps changes of a process's container, or that it is gone; and reads that. */
+void task_note_container(ThreadGroup *process, bool gone);
+int task_container_apply(TaskTable *table, Record *record);
+/* gives a process that was just found what a record said of it; forgets what nobody was found for. */
 void task_attributes_apply(ThreadGroup *process);
 void task_attributes_done(TaskTable *table);

@@ -26,6 +26,11 @@ static int64_t now_on(const ProcessTimers *timers, HostClock clock) {
         return timekeeper_now(timers->timekeeper, clock);
 }
 
+/* Whoever keeps changes is told; see below. */
+static void note_head(ProcessTimers *timers);
+static void note_timer(PosixTimer *timer);
+static void note_gone(const ProcessTimers *timers, uint32_t id, bool all);
+
 /* ---- signals --------------------------------------------------------------------------------------------------- */
 
 static int send_signal(ProcessTimers *timers, HostTid thread, int signo, uint32_t id, uint64_t overrun, uint64_t value) {
@@ -44,8 +49,13 @@ static void interval_timer_expired(Timer *t, uint64_t expirations) {
         ProcessTimers *timers = CONTAINER_OF(t, ProcessTimers, real.timer);
 
         (void) expirations; /* one SIGALRM for all of them */
-        if (timers->process)
-                (void) send_signal(timers, 0, SIGALRM, 0, 0, 0);
+        if (!timers->process)
+                return;
+        /* Before it is sent: who dies in between has lost it, which takes a moment that is hardly hit; the other way
+         * round it would be sent twice, for all the time that sending takes. */
+        note_head(timers);
+        change_commit(timers->timekeeper->kernel);
+        (void) send_signal(timers, 0, SIGALRM, 0, 0, 0);
 }
 
 /* An exec that we have not heard of yet has ended POSIX timers: what they send would kill a program that knows nothing
@@ -151,6 +161,7 @@ static void note_delivered(PosixTimer *timer) {
  * pending. 0, or -ESRCH when this was the end of all POSIX timers of the process. */
 static int deliver(PosixTimer *timer, uint64_t expirations) {
         ProcessTimers *timers = timer->owner;
+        uint64_t missed, queued_overrun;
         HostSignals signals;
         int pending;
 
@@ -178,16 +189,24 @@ static int deliver(PosixTimer *timer, uint64_t expirations) {
                 expirations += timer->missed;
                 timer->missed = 0;
         }
-        /* Linux has set a place in the queue aside for it. We have to wait until there is one. */
-        if (send_signal(timers, timer->target->thread, timer->signo, timer->by_id.id, expirations - 1 + timer->missed,
-                        timer->value) == -EAGAIN) {
-                hold(timer, expirations);
-                return 0;
-        }
+        missed = timer->missed;
+        queued_overrun = timer->queued_overrun;
         timer->queued_overrun = expirations - 1;
         timer->missed = 0;
         timer->held = false;
         note_sent(timer);
+        note_timer(timer);
+        change_commit(timers->timekeeper->kernel); /* see interval_timer_expired() */
+        /* Linux has set a place in the queue aside for it. We have to wait until there is one. */
+        if (send_signal(timers, timer->target->thread, timer->signo, timer->by_id.id, expirations - 1 + missed,
+                        timer->value) == -EAGAIN) {
+                forget_sent(timer);
+                timer->missed = missed;
+                timer->queued_overrun = queued_overrun;
+                hold(timer, expirations);
+                note_timer(timer);
+                change_commit(timers->timekeeper->kernel);
+        }
         return 0;
 }
 
@@ -211,6 +230,21 @@ static void retry_expired(Timer *t, uint64_t expirations) {
 }
 
 /* ---- the timers of a process ----------------------------------------------------------------------------------- */
+
+static PosixTimer *timer_free(PosixTimer *timer) {
+        Timekeeper *timekeeper = timer->owner->timekeeper;
+
+        timekeeper_disarm(timekeeper, &timer->timer);
+        if (timer->notify != ABI_SIGEV_NONE)
+                forget_sent(timer);
+        target_unref(timer->target);
+        idmap_remove(&timekeeper->posix_by_id, &timer->by_id);
+        LIST_REMOVE(timer, link);
+        timer->owner->n_posix--;
+        timekeeper->n_posix--;
+        free(timer);
+        return NULL;
+}
 
 static ProcessTimers *timers_new(Timekeeper *timekeeper, GuestPid pid) {
         ProcessTimers *timers;
@@ -249,8 +283,10 @@ int process_timers_get(ThreadGroup *process, ProcessTimers **ret) {
 void process_timers_exec(ProcessTimers *timers) {
         if (!timers)
                 return;
+        if (!LIST_EMPTY(&timers->posix))
+                note_gone(timers, 0, false);
         while (!LIST_EMPTY(&timers->posix))
-                posix_timer_free(LIST_FIRST(&timers->posix));
+                timer_free(LIST_FIRST(&timers->posix));
         timekeeper_disarm(timers->timekeeper, &timers->retry);
 }
 
@@ -258,6 +294,7 @@ ProcessTimers *process_timers_free(ProcessTimers *timers) {
         if (!timers)
                 return NULL;
 
+        note_gone(timers, 0, true);
         process_timers_exec(timers);
         timekeeper_disarm(timers->timekeeper, &timers->real.timer);
         TAILQ_REMOVE(&timers->timekeeper->processes, timers, link);
@@ -288,10 +325,10 @@ void interval_timer_set(ProcessTimers *timers, TimerSetting setting) {
         if (setting.value == 0) {
                 timekeeper_disarm(timers->timekeeper, timer);
                 timer->interval = 0;
-                return;
-        }
-        timekeeper_arm(timers->timekeeper, timer, HOST_CLOCK_MONOTONIC,
-                       time_add(now_on(timers, HOST_CLOCK_MONOTONIC), setting.value), setting.interval);
+        } else
+                timekeeper_arm(timers->timekeeper, timer, HOST_CLOCK_MONOTONIC,
+                               time_add(now_on(timers, HOST_CLOCK_MONOTONIC), setting.value), setting.interval);
+        note_head(timers);
 }
 
 /* ---- POSIX timers ---------------------------------------------------------------------------------------------- */
@@ -342,30 +379,23 @@ static int timer_add(ProcessTimers *timers, const PosixTimerConfig *config, uint
 }
 
 int posix_timer_new(ProcessTimers *timers, const PosixTimerConfig *config, PosixTimer **ret) {
+        int r;
+
         if (LIST_EMPTY(&timers->posix)) {
                 (void) thread_group_refresh(timers->process, HOST_TASK_STAT);
                 timers->image = timers->process->last_image;
         }
-        return timer_add(timers, config, next_id(timers->timekeeper), ret);
+        r = timer_add(timers, config, next_id(timers->timekeeper), ret);
+        if (r >= 0)
+                note_timer(*ret);
+        return r;
 }
 
 PosixTimer *posix_timer_free(PosixTimer *timer) {
-        Timekeeper *timekeeper;
-
         if (!timer)
                 return NULL;
-
-        timekeeper = timer->owner->timekeeper;
-        timekeeper_disarm(timekeeper, &timer->timer);
-        if (timer->notify != ABI_SIGEV_NONE)
-                forget_sent(timer);
-        target_unref(timer->target);
-        idmap_remove(&timekeeper->posix_by_id, &timer->by_id);
-        LIST_REMOVE(timer, link);
-        timer->owner->n_posix--;
-        timekeeper->n_posix--;
-        free(timer);
-        return NULL;
+        note_gone(timer->owner, timer->by_id.id, false);
+        return timer_free(timer);
 }
 
 PosixTimer *posix_timer_find(const ThreadGroup *process, int32_t id) {
@@ -419,6 +449,7 @@ void posix_timer_set(PosixTimer *timer, TimerSetting setting, bool absolute) {
                 timer->counting = true;
         } else
                 timekeeper_arm(timekeeper, &timer->timer, clock, expiry, setting.interval);
+        note_timer(timer);
 }
 
 int32_t posix_timer_overrun(PosixTimer *timer) {
@@ -434,6 +465,7 @@ int32_t posix_timer_overrun(PosixTimer *timer) {
                         forget_sent(timer);
                         note_delivered(timer);
                         timer->missed = pending > 0 ? 0 : missed;
+                        note_timer(timer);
                 }
         }
         return (int32_t) MIN2(timer->overrun, (uint64_t) INT_MAX);
@@ -459,7 +491,7 @@ static void timer_record(ProcessTimers *timers, Timer *timer, bool *armed, Recor
 }
 
 static int posix_timer_record(ProcessTimers *timers, PosixTimer *timer, GuestPid *ret_tid, Record *record) {
-        bool armed = timer->counting || timer_is_armed(&timer->timer);
+        bool armed = timer->counting || timer_is_armed(&timer->timer) || (!timers->process && timer->was_armed);
         uint32_t thread = timer->target ? (uint32_t) timer->target->tid : 0;
         int64_t clock = timer->clock, notify = timer->notify, signo = timer->signo;
         bool sent = timer->notify != ABI_SIGEV_NONE && timer->target && may_be_pending(timer);
@@ -498,7 +530,7 @@ static int posix_timer_record(ProcessTimers *timers, PosixTimer *timer, GuestPid
 }
 
 static int head_record(ProcessTimers *timers, uint32_t *n_posix, Record *record) {
-        bool armed = timer_is_armed(&timers->real.timer);
+        bool armed = timer_is_armed(&timers->real.timer) || (!timers->process && timers->real.was_armed);
         uint32_t pid = (uint32_t) timers->pid;
         int r;
 
@@ -587,6 +619,139 @@ int process_timers_read(Timekeeper *timekeeper, Record *record) {
         return 0;
 }
 
+/* ---- changes --------------------------------------------------------------------------------------------------- */
+
+static void note_head(ProcessTimers *timers) {
+        Kernel *kernel = timers->timekeeper->kernel;
+        Record *record = change_begin(kernel);
+        uint32_t n_posix = timers->n_posix;
+
+        if (!record)
+                return;
+        (void) head_record(timers, &n_posix, record);
+        change_end(kernel, record);
+}
+
+static int of_record(uint32_t *pid, Record *record) {
+        record_begin(record, "timer-of", 1);
+        record_u32(record, "pid", pid);
+        return record_end(record);
+}
+
+static void note_timer(PosixTimer *timer) {
+        Kernel *kernel = timer->owner->timekeeper->kernel;
+        uint32_t pid = (uint32_t) timer->owner->pid;
+        Record *record = change_begin(kernel);
+
+        if (!record)
+                return;
+        (void) of_record(&pid, record);
+        (void) posix_timer_record(timer->owner, timer, NULL, record);
+        change_end(kernel, record);
+}
+
+/* One POSIX timer, or (id 0) all of them, or the interval timer with them. */
+static int gone_record(uint32_t *pid, uint32_t *id, bool *all, Record *record) {
+        record_begin(record, "timers-gone", 1);
+        record_u32(record, "pid", pid);
+        record_u32(record, "id", id);
+        record_bool(record, "all", all);
+        return record_end(record);
+}
+
+static void note_gone(const ProcessTimers *timers, uint32_t id, bool all) {
+        Kernel *kernel = timers->timekeeper->kernel;
+        uint32_t pid = (uint32_t) timers->pid;
+        Record *record = change_begin(kernel);
+
+        if (!record)
+                return;
+        (void) gone_record(&pid, &id, &all, record);
+        change_end(kernel, record);
+}
+
+static ProcessTimers *find_unadopted(Timekeeper *timekeeper, GuestPid pid) {
+        ProcessTimers *timers;
+
+        TAILQ_FOREACH(timers, &timekeeper->processes, link)
+                if (!timers->process && timers->pid == pid)
+                        break;
+        return timers;
+}
+
+int process_timers_apply(Timekeeper *timekeeper, Record *record) {
+        ProcessTimers seen = { .timekeeper = timekeeper }, *timers;
+        uint32_t n_posix = 0;
+        int r;
+
+        r = head_record(&seen, &n_posix, record);
+        if (r < 0)
+                return r;
+        timers = find_unadopted(timekeeper, seen.pid) ?: timers_new(timekeeper, seen.pid);
+        if (!timers)
+                return -ENOMEM;
+        timers->real.was_armed = seen.real.was_armed;
+        timers->real.timer.queue = seen.real.timer.queue;
+        timers->real.timer.expiry = seen.real.timer.expiry;
+        timers->real.timer.interval = seen.real.timer.interval;
+        return 0;
+}
+
+int posix_timer_apply(Timekeeper *timekeeper, Record *record) {
+        PosixTimer seen = {}, *timer;
+        ProcessTimers *timers;
+        Record ahead;
+        uint32_t pid;
+        IdNode *node;
+        GuestPid tid;
+        int r;
+
+        r = of_record(&pid, record);
+        if (r < 0 || pid == 0 || pid > INT32_MAX)
+                return r < 0 ? r : -EBADMSG;
+        timers = find_unadopted(timekeeper, (GuestPid) pid) ?: timers_new(timekeeper, (GuestPid) pid);
+        if (!timers)
+                return -ENOMEM;
+
+        /* It takes the place of the one of the same id. */
+        ahead = *record;
+        r = posix_timer_record(timers, &seen, &tid, &ahead);
+        if (r < 0)
+                return r;
+        node = idmap_find(&timekeeper->posix_by_id, seen.by_id.id);
+        timer = node ? CONTAINER_OF(node, PosixTimer, by_id) : NULL;
+        if (timer && timer->owner != timers)
+                return -EBADMSG;
+        if (timer)
+                (void) timer_free(timer);
+        else
+                timekeeper->last_id = seen.by_id.id & (POSIX_TIMER_ID_BIT - 1);
+        return read_posix_timer(timers, record);
+}
+
+int process_timers_apply_gone(Timekeeper *timekeeper, Record *record) {
+        ProcessTimers *timers;
+        uint32_t pid, id;
+        IdNode *node;
+        bool all;
+        int r;
+
+        r = gone_record(&pid, &id, &all, record);
+        if (r < 0)
+                return r;
+        timers = find_unadopted(timekeeper, (GuestPid) pid);
+        node = id != 0 ? idmap_find(&timekeeper->posix_by_id, id) : NULL;
+        if (timers && node && CONTAINER_OF(node, PosixTimer, by_id)->owner == timers)
+                (void) timer_free(CONTAINER_OF(node, PosixTimer, by_id));
+        else if (timers && all)
+                (void) process_timers_free(timers);
+        else if (timers && id == 0)
+                process_timers_exec(timers);
+        return 0;
+}
+
+/* ---- processes that are found again ---------------------------------------------------------------------------- */
+
 /* Our id of the thread that a restored timer signals. -1 when it is gone: nobody gets the signal then. */
 static HostTid find_thread(ThreadGroup *process, GuestPid tid) {
         const Task *task;
@@ -604,12 +769,9 @@ static void arm_again(Timekeeper *timekeeper, Timer *timer) {
 
 void process_timers_adopt(ThreadGroup *process) {
         Timekeeper *timekeeper = &process->table->kernel->timekeeper;
-        ProcessTimers *timers;
+        ProcessTimers *timers = find_unadopted(timekeeper, process->pid);
         PosixTimer *timer;
 
-        TAILQ_FOREACH(timers, &timekeeper->processes, link)
-                if (!timers->process && timers->pid == process->pid)
-                        break;
         if (!timers)
                 return;
 

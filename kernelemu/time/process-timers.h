@@ -119,5 +119,9 @@ int32_t posix_timer_overrun(PosixTimer *timer);
 int process_timers_record(ProcessTimers *timers, Record *record);
 /* Reads those of one process into a Timekeeper. */
 int process_timers_read(Timekeeper *timekeeper, Record *record);
+/* changes.h: reads what was told of the interval timer of a process, of a POSIX timer, of timers that are gone. */
+int process_timers_apply(Timekeeper *timekeeper, Record *record);
+int posix_timer_apply(Timekeeper *timekeeper, Record *record);
+int process_timers_apply_gone(Timekeeper *timekeeper, Record *record);
 /* Gives a process that was just found what a record said of it: the timers are armed. */
 void process_timers_adopt(ThreadGroup *process);

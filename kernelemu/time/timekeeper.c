@@ -39,6 +39,16 @@ void timekeeper_done(Timekeeper *timekeeper) {
         idmap_done(&timekeeper->posix_by_id);
 }
 
+void timekeeper_drop_unadopted(Timekeeper *timekeeper) {
+        ProcessTimers *timers, *next;
+
+        for (timers = TAILQ_FIRST(&timekeeper->processes); timers; timers = next) {
+                next = TAILQ_NEXT(timers, link);
+                if (!timers->process)
+                        process_timers_free(timers);
+        }
+}
+
 int64_t timekeeper_now(const Timekeeper *timekeeper, HostClock clock) {
         Host *host = timekeeper->kernel->host;
 

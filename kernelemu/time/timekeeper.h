@@ -50,6 +50,8 @@ typedef struct Timekeeper {
 
 void timekeeper_init(Timekeeper *timekeeper, Kernel *kernel);
 void timekeeper_done(Timekeeper *timekeeper);
+/* Ends timers that were read from a record and whose processes were not found. */
+void timekeeper_drop_unadopted(Timekeeper *timekeeper);
 
 /* ns of a clock of the sandbox. */
 int64_t timekeeper_now(const Timekeeper *timekeeper, HostClock clock);

@@ -178,12 +178,19 @@ mkdir -m 755 "$TESTDIR/home"
 export XDG_RUNTIME_DIR=$TESTDIR/run
 export HOME=$TESTDIR/home
 
+program_of() { # PID: sentryd, sentry-kernel, sentry-keeper …
+        local exe
+        exe=$(readlink "/proc/$1/exe" 2>/dev/null) || return 1
+        [ "$(cat "/proc/$1/comm" 2>/dev/null)" != sentry-keeper ] || exe=sentry-keeper
+        echo "${exe##*/}"
+}
+
 # The processes of this test's daemons: a runtime directory is in the environment of all of them.
-daemons_of() { # RUNTIME-DIRECTORY [PROGRAM]
+daemons_of() { # RUNTIME-DIRECTORY [PROGRAM]; keepers are a program of their own here
         local dir pid
         for dir in /proc/[0-9]*; do
                 pid=${dir#/proc/}
-                [ -z "${2:-}" ] || [[ $(readlink "$dir/exe" 2>/dev/null) == */"$2" ]] || continue
+                [ -z "${2:-}" ] || [ "$(program_of "$pid")" = "$2" ] || continue
                 case $(readlink "$dir/exe" 2>/dev/null) in
                 */sentryd | */sentry-kernel | */sentryctl) ;;
                 *) continue ;;
@@ -247,7 +254,7 @@ tap_user_setup() { # makes everything the plain user needs; 1 with REASON when t
         if ! setpriv --reuid $USER_ID --regid $USER_ID --clear-groups test -x "$SENTRYCTL"; then
                 # The build lies where a plain user can't go: what he would have installed, elsewhere.
                 mkdir -m 755 "$TESTDIR/bin"
-                cp -rL "$SENTRYD_BUILD"/{sentryctl,sentryd,sentry-kernel,sentry-init,sentry-stub,sentry-imager,profiles} "$TESTDIR/bin/" || {
+                cp -rL "$SENTRYD_BUILD"/{sentryctl,sentryd,sentry-kernel,sentry-init,sentry-imager,sentry-stub,profiles} "$TESTDIR/bin/" || {
                         REASON="cannot copy the programs for a plain user"
                         return 1
                 }

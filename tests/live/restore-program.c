@@ -284,6 +284,18 @@ static void processes_set_up(void) {
         make_zombie();
 }
 
+static char state_of(pid_t pid) {
+        char path[64], text[400] = "", *p;
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+        fd = open(path, O_RDONLY);
+        (void) !read(fd, text, sizeof(text) - 1);
+        (void) close(fd);
+        p = strrchr(text, ')');
+        return p ? p[2] : '?';
+}
+
 static void processes_check(void) {
         uint64_t number = round_number;
         int status;
@@ -291,7 +303,7 @@ static void processes_check(void) {
         *shared = 1000 + round_number;
         CHECK(write(to_echo[1], &number, 8) == 8 && read(from_echo[0], &number, 8) == 8 && number == 1000 + (uint64_t) 2 * round_number);
         CHECK(getpgid(echo_pid) == echo_pid && getsid(leader_pid) == leader_pid && getpgid(leader_pid) == leader_pid);
-        CHECK(waitpid(stopped_pid, &status, WNOHANG) == 0);
+        CHECK(waitpid(stopped_pid, &status, WNOHANG) == 0 && state_of(stopped_pid) == 'T');
         CHECK(waitpid(zombie_pid, &status, WNOHANG) == zombie_pid && WIFEXITED(status) && WEXITSTATUS(status) == 7);
         make_zombie();
 }
