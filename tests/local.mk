@@ -163,6 +163,7 @@ race_tests = tests/live/addresses.sh tests/live/mounting.sh
 .PHONY: check-races
 check-races:
 	SENTRYD_RACE_SECONDS=30 SENTRYD_TEST_DEADLINE=900 $(MAKE) check TESTS='$(race_tests)'
+
 # All programs of sys/, saved and restored more often than in make check.
 .PHONY: check-save
 check-save: all $(check_SCRIPTS)
