@@ -53,6 +53,7 @@ live_tests = \
 	tests/live/signal.sh \
 	tests/live/pause.sh \
 	tests/live/restore.sh \
+	tests/live/autosave.sh \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
 	tests/live/in-place.sh \
@@ -150,3 +151,8 @@ CLEANFILES += $(sys_tests) $(live_programs)
 $(sys_tests) $(live_programs): %: %.c $(sys_headers)
 	$(AM_V_CC)$(MKDIR_P) $(@D) && $(CC) -D_GNU_SOURCE -I$(top_srcdir)/tests/lib $(CPPFLAGS) \
 		-std=gnu17 $(WARN_CFLAGS) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+# All programs of sys/, saved and restored more often than in make check.
+.PHONY: check-save
+check-save: all $(check_SCRIPTS)
+	AUTOSAVE_SAVES=10 AUTOSAVE_PROGRAMS='$(notdir $(sys_tests))' $(MAKE) check TESTS=tests/live/autosave.sh
