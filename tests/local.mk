@@ -90,6 +90,8 @@ bus_tests = \
 	tests/bus/polkit.sh
 
 system_tests = \
+	tests/system/harden.sh \
+	tests/system/hardened.sh \
 	tests/system/service.sh \
 	tests/system/scopes.sh
 
@@ -126,6 +128,8 @@ EXTRA_DIST += \
 	tests/live/save-program.py \
 	tests/.shellcheckrc \
 	tests/lib/boot.bash \
+	tests/system/harden.bash \
+	tests/system/harden-probe.py \
 	tests/lib/lint.sh \
 	tests/lib/run-test \
 	tests/lib/tap.sh \
