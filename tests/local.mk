@@ -65,6 +65,7 @@ live_tests = \
 	tests/live/abstract.sh \
 	tests/live/services.sh \
 	tests/live/comparison.sh \
+	tests/live/crash.sh \
 	tests/live/network.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
@@ -102,7 +103,7 @@ lint_tests = \
 
 
 # What the live tests need beside programs of the distribution.
-live_programs = tests/live/address-racer tests/live/restore-program
+live_programs = tests/live/address-racer tests/live/crasher tests/live/restore-program
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
 
@@ -146,3 +147,8 @@ CLEANFILES += $(sys_tests) $(live_programs)
 $(sys_tests) $(live_programs): %: %.c $(sys_headers)
 	$(AM_V_CC)$(MKDIR_P) $(@D) && $(CC) -D_GNU_SOURCE -I$(top_srcdir)/tests/lib $(CPPFLAGS) \
 		-std=gnu17 $(WARN_CFLAGS) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+# Much more of what tests/live/crash.sh does in a minute: 1,000 kills as root and as a user each.
+.PHONY: check-crash
+check-crash:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/live/crash.sh SENTRYD_TEST_CRASHES=1000 SENTRYD_TEST_DEADLINE=7200
