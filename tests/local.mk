@@ -68,6 +68,7 @@ live_tests = \
 	tests/live/abstract.sh \
 	tests/live/services.sh \
 	tests/live/comparison.sh \
+	tests/live/crash.sh \
 	tests/live/network.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
@@ -108,7 +109,7 @@ lint_tests = \
 
 
 # What the live tests need beside programs of the distribution.
-live_programs = tests/live/address-racer tests/live/restore-program
+live_programs = tests/live/address-racer tests/live/crasher tests/live/restore-program
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
 
@@ -168,3 +169,8 @@ check-races:
 .PHONY: check-save
 check-save: all $(check_SCRIPTS)
 	AUTOSAVE_SAVES=10 AUTOSAVE_PROGRAMS='$(notdir $(sys_tests))' $(MAKE) check TESTS=tests/live/autosave.sh
+
+# Much more of what tests/live/crash.sh does in a minute: 1,000 kills as root and as a user each.
+.PHONY: check-crash
+check-crash:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/live/crash.sh SENTRYD_TEST_CRASHES=1000 SENTRYD_TEST_DEADLINE=7200

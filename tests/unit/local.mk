@@ -20,6 +20,7 @@ unit_kernelemu_tests = \
 unit_common_tests = \
 	tests/unit/test-arguments \
 	tests/unit/test-filter \
+	tests/unit/test-journal \
 	tests/unit/test-image \
 	tests/unit/test-inject \
 	tests/unit/test-profile \
@@ -85,6 +86,10 @@ tests_unit_test_inject_LDADD = libimage.a libcommon.a $(JSON_LIBS)
 tests_unit_test_profile_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_profile_CFLAGS = $(unit_common_cflags)
 tests_unit_test_profile_LDADD = $(unit_common_libs)
+tests_unit_test_journal_SOURCES = tests/unit/test-journal.c daemon/kernel/journal.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_journal_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/daemon/kernel
+tests_unit_test_journal_CFLAGS = $(unit_common_cflags) $(SYSTEMD_CFLAGS)
+tests_unit_test_journal_LDADD = libkernelemu.a $(unit_common_libs)
 tests_unit_test_rendezvous_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_rendezvous_CFLAGS = $(unit_common_cflags)
 tests_unit_test_rendezvous_LDADD = $(unit_common_libs)
