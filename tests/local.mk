@@ -53,6 +53,7 @@ live_tests = \
 	tests/live/signal.sh \
 	tests/live/pause.sh \
 	tests/live/restore.sh \
+	tests/live/autosave.sh \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
 	tests/live/in-place.sh \
@@ -156,3 +157,8 @@ race_tests = tests/live/addresses.sh tests/live/mounting.sh
 .PHONY: check-races
 check-races:
 	SENTRYD_RACE_SECONDS=30 SENTRYD_TEST_DEADLINE=900 $(MAKE) check TESTS='$(race_tests)'
+
+# All programs of sys/, saved and restored more often than in make check.
+.PHONY: check-save
+check-save: all $(check_SCRIPTS)
+	AUTOSAVE_SAVES=10 AUTOSAVE_PROGRAMS='$(notdir $(sys_tests))' $(MAKE) check TESTS=tests/live/autosave.sh
