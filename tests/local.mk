@@ -60,6 +60,7 @@ live_tests = \
 	tests/live/init.sh \
 	tests/live/mounting.sh \
 	tests/live/mounts.sh \
+	tests/live/save.sh \
 	tests/live/limits.sh \
 	tests/live/users.sh \
 	tests/live/walls.sh \
@@ -124,6 +125,8 @@ EXTRA_DIST += \
 	$(bus_tests) \
 	$(system_tests) \
 	$(lint_tests) \
+	tests/live/save-killer.py \
+	tests/live/save-program.py \
 	tests/.shellcheckrc \
 	tests/lib/boot.bash \
 	tests/system/harden.bash \

@@ -351,7 +351,7 @@ void sentry_started(Sentry *sentry) {
                 kernel_boot(sentry->kernel, sentry->host.uts_ns);
         change_all(sentry->kernel);
         sentry_changed(sentry);
-        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", NULL);
+        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", "SaveStatus", NULL);
 }
 
 static int on_nobody_came(sd_event_source *source, uint64_t usec, void *userdata) {
