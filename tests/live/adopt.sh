@@ -40,7 +40,7 @@ box() { # FILE: a program that ends with status 42 when FILE/end is there
 
 start_box() {
         rm -rf "$DIR" && mkdir -p "$DIR" && mine "$DIR"
-        sctl run --name box --hostname boxed --bind "$DIR:$DIR" -- /usr/bin/python3 -c "$(box "$DIR")" >"$DIR.out" 2>&1 &
+        T=900 sctl run --name box --hostname boxed --bind "$DIR:$DIR" -- /usr/bin/python3 -c "$(box "$DIR")" >"$DIR.out" 2>&1 &
         BOX=$!
         started $BOX
         check "$LABEL: a sandbox" await 20 is_there || diag "$(cat "$DIR.out")"
@@ -86,7 +86,7 @@ embedded() {
         DIR=$TESTDIR/$WHO
         start_box
         init=$(property InitPID)
-        sctl wait box >"$DIR.wait" 2>&1 &
+        T=900 sctl wait box >"$DIR.wait" 2>&1 &
         local waiter=$!
         started "$waiter"
 
@@ -99,7 +99,7 @@ embedded() {
         contains "$(property Profile)" '"hostname": "boxed"' "$LABEL: … all of it"
         is "$(sctl exec box uname -n)" boxed "$LABEL: it takes programs"
         is "$(managers | wc -l)" 1 "$LABEL: there is one manager"
-        storm 12 kill_manager
+        storm 6 kill_manager
         is "$(cd "$(runtime)/sentryd" && echo kernels sandboxes/*)" "kernels sandboxes/box" "$LABEL: the index has it"
 
         # Who is no sentry-kernel
@@ -142,13 +142,13 @@ started $!
 owned() { busctl --user --timeout=5 call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus NameHasOwner s org.sentryd1 | grep -q true; }
 check "$LABEL: sentryd takes its name" await 15 owned || bail "$(cat "$TESTDIR/run/sentryd/log")"
 start_box
-sctl wait box >"$DIR.wait" 2>&1 &
+T=900 sctl wait box >"$DIR.wait" 2>&1 &
 waiter=$!
 started "$waiter"
 kill_served() { await 20 owned && kill_manager; }
 check "$LABEL: kill -9 of the manager" kill_served
 check "$LABEL: … the next one has the sandbox" await 20 is_there
-storm 12 kill_served
+storm 6 kill_served
 check "$LABEL: it is there" await 20 is_there
 end_box "$waiter"
 touch "$TESTDIR/over"
