@@ -53,6 +53,7 @@ live_tests = \
 	tests/live/signal.sh \
 	tests/live/pause.sh \
 	tests/live/restore.sh \
+	tests/live/autosave.sh \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
 	tests/live/in-place.sh \
@@ -90,6 +91,8 @@ bus_tests = \
 	tests/bus/polkit.sh
 
 system_tests = \
+	tests/system/harden.sh \
+	tests/system/hardened.sh \
 	tests/system/service.sh \
 	tests/system/scopes.sh
 
@@ -124,6 +127,8 @@ EXTRA_DIST += \
 	$(lint_tests) \
 	tests/.shellcheckrc \
 	tests/lib/boot.bash \
+	tests/system/harden.bash \
+	tests/system/harden-probe.py \
 	tests/lib/lint.sh \
 	tests/lib/run-test \
 	tests/lib/tap.sh \
@@ -152,3 +157,8 @@ $(sys_tests) $(live_programs): %: %.c $(sys_headers)
 .PHONY: check-crash
 check-crash:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/live/crash.sh SENTRYD_TEST_CRASHES=1000 SENTRYD_TEST_DEADLINE=7200
+
+# All programs of sys/, saved and restored more often than in make check.
+.PHONY: check-save
+check-save: all $(check_SCRIPTS)
+	AUTOSAVE_SAVES=10 AUTOSAVE_PROGRAMS='$(notdir $(sys_tests))' $(MAKE) check TESTS=tests/live/autosave.sh
