@@ -13,6 +13,8 @@
 
 #define EMBEDDED_TRIES 3U
 #define BACK_USEC UINT64_C(10000000) /* how long a daemon that went away may take to come back */
+#define QUICK_USEC UINT64_C(1000000) /* a daemon that goes away sooner may do so because of our call */
+#define QUICK_MAX 20U
 #define INTERACTIVE_USEC (330U * UINT64_C(1000000)) /* more than sentryd gives polkit for asking a person */
 #define DRIVER_NAME "org.freedesktop.DBus"
 #define DRIVER_PATH "/org/freedesktop/DBus"
@@ -289,19 +291,23 @@ static int send_token(Ctl *ctl, uint64_t token) {
 /* Makes a call, and makes it again when the daemon goes away before it answers. */
 static int send_until_answered(Ctl *ctl, sd_bus_message **call, uint64_t timeout_usec, sd_bus_error *error,
                                sd_bus_message **ret) {
-        uint64_t token = token_for(*call), deadline = 0;
+        uint64_t token = token_for(*call), deadline = 0, began;
+        unsigned n_quick = 0;
         int r;
 
         for (;;) {
+                began = now_usec();
                 r = token != 0 ? send_token(ctl, token) : 0;
                 if (r >= 0)
                         r = sd_bus_call(ctl->bus, *call, timeout_usec, error, ret);
                 if (r >= 0 || !is_orphaned(ctl, r, error))
                         break;
                 ctl->n_lost++;
-                if (deadline == 0)
-                        deadline = now_usec() + BACK_USEC;
-                else if (now_usec() >= deadline)
+                /* A call that waits may see many daemons come and go: the time is for none being there. One that each
+                 * daemon dies of at once is not made for ever. */
+                deadline = now_usec() + BACK_USEC;
+                n_quick = now_usec() - began < QUICK_USEC ? n_quick + 1 : 0;
+                if (n_quick > QUICK_MAX)
                         break;
                 if (reconnect(ctl, deadline) < 0 || make_again(ctl, call) < 0)
                         break;

@@ -45,15 +45,17 @@ if what == "many":
     sys.stdin.read()
 else:
     with connect() as s:
-        if what == "hello":  # with a file and a pidfd of its own
-            fds = [os.open("/dev/null", os.O_RDONLY), os.pidfd_open(os.getpid())]
-            socket.send_fds(s, [hello(sys.argv[3])], fds)
-        elif what == "version":
-            fds = [os.open("/dev/null", os.O_RDONLY), os.pidfd_open(os.getpid())]
-            socket.send_fds(s, [hello("box", 99)], fds)
-        elif what == "rubbish":
-            s.sendall(os.urandom(3000))
-        else:
-            s.sendall(b"SENTRY")
-            s.shutdown(socket.SHUT_WR)
+        fds = [os.open("/dev/null", os.O_RDONLY), os.pidfd_open(os.getpid())]  # a file and a pidfd of its own
+        try:
+            if what == "hello":
+                socket.send_fds(s, [hello(sys.argv[3])], fds)
+            elif what == "version":
+                socket.send_fds(s, [hello("box", 99)], fds)
+            elif what == "rubbish":
+                s.sendall(os.urandom(3000))
+            else:
+                s.sendall(b"SENTRY")
+                s.shutdown(socket.SHUT_WR)
+        except OSError:  # closed before all was said: show() tells
+            pass
         show(s)

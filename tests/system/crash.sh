@@ -61,9 +61,9 @@ start_box() { # NAME UID: a sandbox of that user
 }
 counting() { # NAME: it goes on
         local now
-        now=$(cat "/test/boxes/$1")
-        [ -n "$now" ] && await 20 changed "$1" "$now"
+        await 20 read_count "$1" && await 20 changed "$1" "$now"
 }
+read_count() { now=$(cat "/test/boxes/$1") && [ -n "$now" ]; } # it is empty between open and write
 changed() { [ -s "/test/boxes/$1" ] && [ "$(cat "/test/boxes/$1")" != "$2" ]; }
 all_run() { # NAME…
         local name
