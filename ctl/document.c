@@ -112,6 +112,19 @@ int document_unset_env(Ctl *ctl, json_object *document, const char *name) {
         return append(array, json_object_new_string(name));
 }
 
+int document_set_capabilities(json_object *document, const char *list) {
+        _cleanup_free_ char *copy = strdup(list);
+        json_object *array = child_array(document, "process", "capabilities");
+        char *state = NULL;
+        int r = 0;
+
+        if (!copy || !array)
+                return -ENOMEM;
+        for (char *word = strtok_r(copy, ",", &state); r >= 0 && word; word = strtok_r(NULL, ",", &state))
+                r = append(array, json_object_new_string(word));
+        return r;
+}
+
 int document_set_rlimit(json_object *document, const char *name, json_object *soft, json_object *hard) {
         json_object *array = child_array(document, "process", "rlimits"), *limit, *type;
         int r;

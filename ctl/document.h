@@ -20,6 +20,9 @@ int document_set_env(Ctl *ctl, json_object *document, const char *assignment);
 /* Takes a variable out of process.env and has it removed from the environment that the program inherits. */
 int document_unset_env(Ctl *ctl, json_object *document, const char *name);
 
+/* Sets process.capabilities to a list of names with commas between, which may be empty. */
+int document_set_capabilities(json_object *document, const char *list);
+
 /* Sets a limit of process.rlimits, of either value a reference of its own. */
 int document_set_rlimit(json_object *document, const char *name, json_object *soft, json_object *hard);
 

@@ -13,6 +13,9 @@ sentryctl_SOURCES = \
 	ctl/document.h \
 	ctl/embedded.c \
 	ctl/embedded.h \
+	ctl/harden-apply.c \
+	ctl/harden-plan.c \
+	ctl/harden.h \
 	ctl/help.c \
 	ctl/help.h \
 	ctl/lists.c \
@@ -30,16 +33,21 @@ sentryctl_SOURCES = \
 	ctl/syscalls-man.h \
 	ctl/syscalls-stats.c \
 	ctl/syscalls-stats.h \
+	ctl/systemd.c \
+	ctl/systemd.h \
 	ctl/table.c \
 	ctl/table.h \
 	ctl/tasks.c \
 	ctl/tasks.h \
 	ctl/text.c \
 	ctl/text.h \
+	ctl/unit-exec.c \
+	ctl/unit-exec.h \
 	ctl/verb-cgroups.c \
 	ctl/verb-control.c \
 	ctl/verb-exec.c \
 	ctl/verb-fds.c \
+	ctl/verb-harden.c \
 	ctl/verb-image.c \
 	ctl/verb-ipc.c \
 	ctl/verb-list.c \

@@ -16,7 +16,7 @@ const Verb *const verb_table[] = {
         &verb_run,    &verb_restore, &verb_exec,   &verb_start,    &verb_list,    &verb_status,  &verb_show,   &verb_ps,
         &verb_top,    &verb_kill,   &verb_wait,     &verb_pause,   &verb_resume,  &verb_save,   &verb_signal, &verb_dmesg,
         &verb_events, &verb_trace,  &verb_syscalls, &verb_profile, &verb_fds,     &verb_sockets, &verb_mounts,
-        &verb_namespaces, &verb_ipc, &verb_cgroups, &verb_timers,  &verb_clock, &verb_image, &verb_log_level, &verb_version, NULL,
+        &verb_namespaces, &verb_ipc, &verb_cgroups, &verb_timers,  &verb_clock, &verb_image, &verb_log_level, &verb_harden, &verb_version, NULL,
 };
 
 static const Verb *find_verb(const char *name, const char **ret_nearest) {

@@ -37,6 +37,8 @@ enum {
         OPTION_INIT,
         OPTION_USERS,
         OPTION_IN_PLACE,
+        OPTION_ARGV0,
+        OPTION_CAPABILITIES,
 };
 
 int run_failure(int r) {
@@ -61,6 +63,7 @@ typedef struct Request {
         const char *name, *profile;
         json_object *document; /* overrides */
         bool in_place;
+        const char *argv0;     /* NULL: the program's name as given */
         char **unset;          /* --unsetenv, also those that a later --env set again */
 } Request;
 
@@ -106,6 +109,11 @@ static int run_option(Ctl *ctl, Request *request, int id, const char *value) {
         case OPTION_IN_PLACE:
                 request->in_place = true;
                 return 0;
+        case OPTION_ARGV0:
+                request->argv0 = value;
+                return 0;
+        case OPTION_CAPABILITIES:
+                return document_set_capabilities(document, value);
         case OPTION_PID:
                 return set_choice(ctl, document, "pid", value, "private, host");
         default: /* OPTION_NETWORK */
@@ -270,7 +278,7 @@ static int run_request(Ctl *ctl, Request *request, char **program) {
         _cleanup_bus_message_ sd_bus_message *reply = NULL;
         _cleanup_close_ int launch_fd = -EBADF;
         _cleanup_free_ char *name = NULL, *merged = NULL, *profile = NULL;
-        const char *path, *document;
+        const char *path, *document, *file;
         int fd, r;
 
         r = ctl_connect(ctl, CONNECT_START);
@@ -301,11 +309,15 @@ static int run_request(Ctl *ctl, Request *request, char **program) {
                 (void) sd_bus_get_property_string(ctl->bus, ctl_sender(ctl), path, BUS_SANDBOX_INTERFACE, "ProfileName", NULL,
                                                   &profile);
 
+        file = program[0];
+        if (request->argv0)
+                program[0] = (char *) request->argv0;
         return run_launch(ctl, document,
                           &(LaunchRequest) {
                                       .name = name ?: request->name,
                                       .profile_name = profile ?: request->profile,
                                       .argv = program,
+                                      .file = file,
                                       .launch_fd = launch_fd,
                                       .init_pidfd = -1,
                                       .program_fd = -1,
@@ -360,6 +372,8 @@ const Verb verb_run = {
                 { OPTION_INIT, "init", 0, NULL, false, "Have a first process that reaps orphans" },
                 { OPTION_PID, "pid", 0, "private|host", false, "Which processes it sees" },
                 { OPTION_USERS, "users", 0, "single|range|host", false, "Which users it has" },
+                { OPTION_CAPABILITIES, "capabilities", 0, "CAP,…", false, "Those of capabilities(7) that it keeps" },
+                { OPTION_ARGV0, "argv0", 0, "NAME", false, "What the program is told as its name" },
                 { OPTION_IN_PLACE, "in-place", 0, NULL, false, "Become the program, as units want it" },
                 { OPTION_NETWORK, "network", 0, "none|private|host", false, "Which network it has" },
                 {},

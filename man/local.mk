@@ -3,6 +3,7 @@
 dist_man_MANS += \
 	man/org.sentryd1.5 \
 	man/sentryctl.1 \
+	man/sentryd-harden.7 \
 	man/sentryd-image.5 \
 	man/sentryd-profile.5 \
 	man/sentryd.7 \

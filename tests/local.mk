@@ -54,12 +54,14 @@ live_tests = \
 	tests/live/signal.sh \
 	tests/live/pause.sh \
 	tests/live/restore.sh \
+	tests/live/autosave.sh \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
 	tests/live/in-place.sh \
 	tests/live/init.sh \
 	tests/live/mounting.sh \
 	tests/live/mounts.sh \
+	tests/live/save.sh \
 	tests/live/limits.sh \
 	tests/live/users.sh \
 	tests/live/walls.sh \
@@ -90,6 +92,8 @@ bus_tests = \
 	tests/bus/polkit.sh
 
 system_tests = \
+	tests/system/harden.sh \
+	tests/system/hardened.sh \
 	tests/system/service.sh \
 	tests/system/crash.sh \
 	tests/system/scopes.sh
@@ -123,9 +127,13 @@ EXTRA_DIST += \
 	$(bus_tests) \
 	$(system_tests) \
 	$(lint_tests) \
+	tests/live/save-killer.py \
+	tests/live/save-program.py \
 	tests/.shellcheckrc \
 	tests/lib/boot.bash \
 	tests/live/visitor.py \
+	tests/system/harden.bash \
+	tests/system/harden-probe.py \
 	tests/lib/lint.sh \
 	tests/lib/run-test \
 	tests/lib/tap.sh \
@@ -149,3 +157,8 @@ CLEANFILES += $(sys_tests) $(live_programs)
 $(sys_tests) $(live_programs): %: %.c $(sys_headers)
 	$(AM_V_CC)$(MKDIR_P) $(@D) && $(CC) -D_GNU_SOURCE -I$(top_srcdir)/tests/lib $(CPPFLAGS) \
 		-std=gnu17 $(WARN_CFLAGS) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+# All programs of sys/, saved and restored more often than in make check.
+.PHONY: check-save
+check-save: all $(check_SCRIPTS)
+	AUTOSAVE_SAVES=10 AUTOSAVE_PROGRAMS='$(notdir $(sys_tests))' $(MAKE) check TESTS=tests/live/autosave.sh

@@ -13,7 +13,7 @@ SENTRYD_BUILD_PACKAGES=(
 # shellcheck disable=SC2034
 SENTRYD_TEST_PACKAGES=(
         bsdutils hostname make tar clang libclang-rt-14-dev dbus dbus-daemon systemd git gcc python3 perl sqlite3 tmux procps psmisc util-linux
-        shellcheck mandoc xz-utils libcap2-bin strace gdb e2fsprogs uidmap nginx-light redis-server redis-tools passt bubblewrap
+        shellcheck mandoc xz-utils libcap2-bin strace gdb e2fsprogs uidmap nginx-light postgresql redis-server redis-tools passt bubblewrap
         zsh systemd-container libpam-systemd dbus-user-session polkitd
 )
 
@@ -34,7 +34,7 @@ as_root() {
 
 # install_packages PACKAGE…: those that are not installed yet
 install_packages() {
-        local missing=() package log
+        local missing=() package log policy=
 
         command -v dpkg-query >/dev/null ||
                 { printf '%s: not a Debian system, the packages are up to you: %s\n' "${0##*/}" "$*" >&2; return 0; }
@@ -47,14 +47,22 @@ install_packages() {
 
         printf '%s: installing %s\n' "${0##*/}" "${missing[*]}" >&2
         log=$(mktemp)
+        # No service is started for having been installed.
+        [ -e /usr/sbin/policy-rc.d ] || {
+                policy=/usr/sbin/policy-rc.d
+                # shellcheck disable=SC2016  # for the other shell
+                as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$0" && chmod 755 "$0"' $policy
+        }
         if ! as_root apt-get update -qq >"$log" 2>&1 ||
                 ! as_root env DEBIAN_FRONTEND=noninteractive \
                         apt-get install -y -qq --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
                 tail -n 20 "$log" >&2
                 rm -f "$log"
+                [ -z "$policy" ] || as_root rm -f $policy
                 die "could not install the packages; the end of the log is above"
         fi
         rm -f "$log"
+        [ -z "$policy" ] || as_root rm -f $policy
 }
 
 # configure_build DIR OPTION…: makes configure when it is missing or older than its sources, and DIR with it

@@ -18,7 +18,15 @@ dbusinterfacedir = $(datadir)/dbus-1/interfaces
 dist_dbusinterface_DATA = doc/dbus/org.sentryd1.Manager.xml doc/dbus/org.sentryd1.Sandbox.xml
 dist_polkitaction_DATA = units/org.sentryd1.policy
 
+# Drop-ins as `sentryctl harden` makes them.
+examplesdir = $(docdir)/examples
+nodist_examples_DATA = \
+	units/examples/nginx.conf \
+	units/examples/postgresql.conf \
+	units/examples/redis-server.conf
+
 unit_templates = \
+	$(nodist_examples_DATA) \
 	units/system/sentryd.service \
 	units/system/org.sentryd1.service \
 	units/user/sentryd.service \
@@ -26,7 +34,7 @@ unit_templates = \
 EXTRA_DIST += $(unit_templates:=.in)
 CLEANFILES += $(unit_templates)
 $(unit_templates): %: %.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed -e 's|@pkglibexecdir[@]|$(pkglibexecdir)|g' $< >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed -e 's|@pkglibexecdir[@]|$(pkglibexecdir)|g' -e 's|@bindir[@]|$(bindir)|g' $< >$@.tmp && mv $@.tmp $@
 
 # So that `journalctl -x` explains right away. A package does that by a trigger of its own.
 install-data-hook: update-catalog

@@ -11,6 +11,11 @@ __sentryctl_profiles() {
         command sentryctl "$@" --quiet --no-legend profile list 2>/dev/null | while read -r name _; do printf '%s\n' "$name"; done
 }
 
+__sentryctl_services() {
+        command systemctl --no-legend --no-pager --plain list-unit-files '*.service' 2>/dev/null |
+                while read -r name _; do [[ $name == *@.service ]] || printf '%s\n' "$name"; done
+}
+
 __sentryctl_syscalls() {
         command sentryctl --no-legend syscalls 2>/dev/null | while read -r name _; do printf '%s\n' "$name"; done
 }
@@ -18,8 +23,8 @@ __sentryctl_syscalls() {
 _sentryctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local common='--help --version --user --system --json= --no-legend --columns= --no-pager --quiet'
-        local verbs='run restore exec start list status show ps top fds sockets mounts namespaces ipc cgroups timers clock image kill wait pause resume save signal dmesg events syscalls trace profile log-level version'
-        local takes_value='^(-n|-p|-E|-s|-c|-e|-d|--expression|--count|--interval|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--users|--status|--property|--sandbox|--class|--whom|--id|--value|-u|-l|--cwd|--container|--user|--umask|--limit|--fd|--hold|--stdio|--columns)$'
+        local verbs='run restore exec start list status show ps top fds sockets mounts namespaces ipc cgroups timers clock image kill wait pause resume save signal dmesg events syscalls trace profile log-level harden version'
+        local takes_value='^(-n|-p|-E|-s|-c|-e|-d|--expression|--count|--interval|--name|--profile|--hostname|--bind|--ro-bind|--tmpfs|--chdir|--env|--unsetenv|--pid|--network|--users|--capabilities|--argv0|--status|--property|--sandbox|--class|--whom|--id|--value|-u|-l|--cwd|--container|--user|--umask|--limit|--fd|--hold|--stdio|--columns)$'
         local verb='' verb_index=0 arguments=0 i word words='' option='' value
         local -a daemon=()
 
@@ -73,7 +78,7 @@ _sentryctl() {
                 --class | -c) words='native emulated mediated refused denied' ;;
                 --profile) words=$(__sentryctl_profiles "${daemon[@]}") ;;
                 -p)
-                        [[ $verb == run ]] && words=$(__sentryctl_profiles "${daemon[@]}")
+                        [[ $verb == run || $verb == harden ]] && words=$(__sentryctl_profiles "${daemon[@]}")
                         ;;
                 --expression | -e) words="%emulated %mediated %refused %unknown $(__sentryctl_syscalls)" ;;
                 --sandbox | -s) words=$(__sentryctl_sandboxes "${daemon[@]}") ;;
@@ -96,13 +101,14 @@ _sentryctl() {
                         case $verb in
                                 run)
                                         words='--name= --profile= --hostname= --bind= --ro-bind= --tmpfs= --chdir= --env=
-                                                --unsetenv= --clearenv --init --pid= --network= --users= --in-place'
+                                                --unsetenv= --clearenv --init --pid= --network= --users= --capabilities= --argv0= --in-place'
                                         ;;
                                 restore) words='--name= --detach --lazy --stdio=' ;;
                                 save) words='--leave-running --compress --compress= --tcp=' ;;
                                 exec)
                                         words='--env= --cwd= --container= --user= --umask= --limit= --fd= --hold='
                                         ;;
+                                harden) words='--profile= --pid= --dry-run --undo' ;;
                                 show) words='--property= --value' ;;
                                 ps) words='--threads --tree --credentials' ;;
                                 top) words='--batch --count= --interval=' ;;
@@ -147,6 +153,9 @@ _sentryctl() {
                                                 mapfile -t COMPREPLY < <(compgen -d -- "$cur")
                                                 return 0
                                         fi
+                                        ;;
+                                harden)
+                                        ((arguments == 0)) && words=$(__sentryctl_services)
                                         ;;
                                 start | status | show | ps | top | fds | sockets | mounts | namespaces | ipc | cgroups | wait | dmesg | events | trace | timers | clock)
                                         ((arguments == 0)) && words=$(__sentryctl_sandboxes "${daemon[@]}")

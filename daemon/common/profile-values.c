@@ -301,6 +301,7 @@ void read_capability_sets(ProfileReader *reader, const KeyPath *path, const Sche
         SchemaKey one = *key;
         uint64_t sets[ELEMENTSOF(capability_set_keys)] = {};
 
+        reader->profile->capabilities_given = true;
         one.offset = offsetof(Profile, capabilities);
         if (json_object_is_type(value, json_type_array)) {
                 read_capabilities(reader, path, &one, value, target);

@@ -126,8 +126,9 @@ typedef struct Profile {
         char **env;   /* K=V, NULL-terminated, never NULL */
         char **unsetenv; /* names, NULL-terminated, never NULL */
         bool clear_env;
-        uint64_t capabilities;          /* bit per CAP_*: kept natively inside the sandbox. PROFILE_USERS_HOST: 0 is what
-                                         * the caller has */
+        uint64_t capabilities;          /* bit per CAP_*: kept natively inside the sandbox. PROFILE_USERS_HOST: of those
+                                         * that the caller has, all if none are given */
+        bool capabilities_given;
         uint64_t emulated_capabilities; /* bit per CAP_*: held against objects of the emulated kernel */
         ProfileRlimit *rlimits;
         size_t n_rlimits;

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include "imager.h"
 #include "util.h"
@@ -18,6 +19,8 @@ int main(int argc, char *argv[]) {
         (void) sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);
 
         /* The filter lets no leak checker work, which would end this with a status of its own. */
+        /* It was executed by a descriptor, whose number would be its name. */
+        (void) prctl(PR_SET_NAME, "sentry-imager");
         if (argc == 2 && streq(argv[1], "save"))
                 _exit(save_main());
         if (argc == 2 && streq(argv[1], "restore"))

@@ -133,16 +133,49 @@ static int poke(pid_t tid, uint64_t address, const void *data, size_t size) {
         return 0;
 }
 
-static uint64_t find_room(pid_t pid, const SaveProcess *process) {
+static uint64_t place_of(const SaveProcess *process) {
+        return (process->vdso + process->vdso_size - GUARD_SIZE) & ~UINT64_C(15);
+}
+
+/* Whether a guard lies there that somebody who was killed has left. */
+static bool read_left(pid_t tid, const SaveProcess *process, Guard *ret) {
+        Guard ours = {};
+
+        make_code(&ours);
+        return process->vdso_size > GUARD_SIZE && inject_read(tid, place_of(process), ret, sizeof(*ret)) >= 0 &&
+                memcmp(ours.code, ret->code, sizeof(ours.code)) == 0;
+}
+
+static uint64_t find_room(pid_t tid, const SaveProcess *process) {
         _cleanup_free_ uint8_t *text = malloc(process->vdso_size);
         size_t zeros = 0;
+        Guard left;
 
-        if (!text || inject_read(pid, process->vdso, text, process->vdso_size) < 0)
+        if (read_left(tid, process, &left))
+                return place_of(process);
+        if (!text || inject_read(tid, process->vdso, text, process->vdso_size) < 0)
                 return 0;
         while (zeros < process->vdso_size && text[process->vdso_size - zeros - 1] == 0)
                 zeros++;
         /* The last byte of what is there may be a zero, too. */
-        return zeros >= GUARD_SIZE + 32 ? (process->vdso + process->vdso_size - GUARD_SIZE) & ~UINT64_C(15) : 0;
+        return zeros >= GUARD_SIZE + 32 ? place_of(process) : 0;
+}
+
+void save_calls_adopt(const SaveProcess *process, SaveThread *thread) {
+        struct user_regs_struct *regs = &thread->state.regs;
+        Guard left;
+
+        if (process->vdso == 0 || regs->rip - place_of(process) >= CODE_SIZE || !read_left(thread->tid, process, &left))
+                return;
+        *regs = (struct user_regs_struct) {
+                .r15 = left.data.r15, .r14 = left.data.r14, .r13 = left.data.r13, .r12 = left.data.r12, .rbp = left.data.rbp,
+                .rbx = left.data.rbx, .r11 = left.data.r11, .r10 = left.data.r10, .r9 = left.data.r9, .r8 = left.data.r8,
+                .rax = left.data.rax, .rcx = left.data.rcx, .rdx = left.data.rdx, .rsi = left.data.rsi, .rdi = left.data.rdi,
+                .rsp = left.data.rsp, .rip = left.data.rip, .eflags = left.data.flags, .orig_rax = (unsigned long long) -1,
+                .cs = regs->cs, .ss = regs->ss, .ds = regs->ds, .es = regs->es, .fs = regs->fs, .gs = regs->gs,
+                .fs_base = regs->fs_base, .gs_base = regs->gs_base,
+        };
+        thread->state.mask = left.data.mask;
 }
 
 int save_calls_begin(Save *save, SaveProcess *process) {
@@ -213,6 +246,9 @@ void save_calls_end(Save *save, SaveProcess *process, Inject *inject) {
 }
 
 #else
+
+void save_calls_adopt(const SaveProcess *process, SaveThread *thread) {
+}
 
 int save_calls_begin(Save *save, SaveProcess *process) {
         return -EOPNOTSUPP;

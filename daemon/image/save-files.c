@@ -318,8 +318,10 @@ static int describe(FileContext *context, ImageFile *file) {
                 return describe_memfd(context, file, &st);
         if (context->link[0] != '/')
                 return files_refuse(context, "a file of a kind that is not saved yet");
-        if (!is_mounted(context->files, info_number(context->info, "mnt_id", 10)))
+        if (!is_mounted(context->files, info_number(context->info, "mnt_id", 10))) {
+                file->rdev = S_ISCHR(st.st_mode) ? st.st_rdev : 0;
                 return files_outside(context, file);
+        }
         return describe_path(context, file, &st);
 }
 
@@ -333,12 +335,11 @@ static int describe_inotify(FileContext *context, ImageFile *file) {
         for (const char *p = context->info; (p = strstr(p, "inotify wd:")); p++) {
                 ImageInotify watch = {}, *entry;
                 uint64_t ino;
-                uint32_t dev;
 
-                if (sscanf(p, "inotify wd:%" SCNx32 " ino:%" SCNx64 " sdev:%" SCNx32 " mask:%" SCNx32, (uint32_t *) &watch.wd, &ino, &dev,
-                           &watch.mask) != 4)
+                if (sscanf(p, "inotify wd:%" SCNx32 " ino:%" SCNx64 " sdev:%*x mask:%" SCNx32, (uint32_t *) &watch.wd, &ino,
+                           &watch.mask) != 3)
                         return -EIO;
-                if (find_watched(context->files, ino, dev, p, &watch.place) < 0)
+                if (find_watched(context->files, ino, &watch.place) < 0)
                         return files_refuse(context, "inotify watches inode %" PRIu64 ", whose path cannot be found", ino);
                 entry = IMAGE_APPEND(file->inotify, file->n_inotify);
                 if (!entry) {
@@ -689,6 +690,7 @@ int save_files(Save *save) {
         for (uint32_t i = 0; r >= 0 && i < save->image->n_files; i++)
                 if (save->image->files[i].kind == IMAGE_FILE_EPOLL)
                         r = find_targets(&files, i);
+        find_terminals(&files);
         if (r >= 0)
                 r = finish_pipes(&files);
         return r < 0 ? r : finish_sockets(&files);

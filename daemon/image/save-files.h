@@ -54,9 +54,11 @@ int files_outside(FileContext *context, ImageFile *file);
 /* save-pipes.c */
 int describe_pipe(FileContext *context, ImageFile *file, const struct stat *st);
 int describe_pty(FileContext *context, ImageFile *file, const struct stat *st);
+/* Which of the files is the controlling terminal of whom. */
+void find_terminals(Files *files);
 int finish_pipes(Files *files);
-/* The place of an inode that inotify watches, by its handle in a line of fdinfo. */
-int find_watched(Files *files, uint64_t ino, uint32_t dev, const char *line, ImagePlace *ret);
+/* The place of an inode that inotify watches. -ENOENT. */
+int find_watched(Files *files, uint64_t ino, ImagePlace *ret);
 
 /* save-sockets.c */
 int sockets_list(Files *files);

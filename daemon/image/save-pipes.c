@@ -15,8 +15,6 @@
 #include "save-files.h"
 #include "util.h"
 
-#define HANDLE_MAX 128U
-
 int describe_pipe(FileContext *context, ImageFile *file, const struct stat *st) {
         int capacity = fcntl(context->fd, F_GETPIPE_SZ);
 
@@ -117,7 +115,9 @@ static int finish_pipe(Files *files, uint32_t first) {
                 return 0;
         }
         fd = open_reader(files, reader == IMAGE_NONE ? first : reader);
-        if (fd < 0 || ioctl(fd, FIONREAD, &size) < 0)
+        if (fd == -EACCES && reader == IMAGE_NONE)
+                r = 0; /* nobody can read it any more: what is in it is of no use */
+        else if (fd < 0 || ioctl(fd, FIONREAD, &size) < 0)
                 r = fd < 0 ? fd : -errno;
         else
                 r = size > 0 ? save_contents(files, first, fd, size) : 0;
@@ -151,39 +151,75 @@ int finish_pipes(Files *files) {
 
 /* ---- terminals ---- */
 
+/* struct termios2 of the kernel; <asm/termbits.h> does not go with <termios.h>. */
+#define TERMIOS2_SIZE 44U
+#define GET_TERMIOS2 _IOR('T', 0x2A, uint8_t[TERMIOS2_SIZE])
+
 int describe_pty(FileContext *context, ImageFile *file, const struct stat *st) {
-        return files_refuse(context, "a pseudo terminal that was made inside");
+        const char *index = strstr(context->info, "tty-index:");
+        uint8_t termios[TERMIOS2_SIZE];
+        struct winsize size;
+        Save *save = context->files->save;
+        int waiting = 0, r;
+
+        file->kind = IMAGE_FILE_PTY;
+        file->value = index != NULL; /* a master says so, and has the number of the other side */
+        file->peer_id = index ? strtoull(index + strlen("tty-index:"), NULL, 10) : minor(st->st_rdev) + 256U * (major(st->st_rdev) - 136U);
+        if (ioctl(context->fd, GET_TERMIOS2, termios) >= 0) {
+                r = image_writer_add(&save->writer, termios, sizeof(termios), &file->termios, &save->message);
+                if (r < 0)
+                        return r;
+        }
+        if (ioctl(context->fd, TIOCGWINSZ, &size) >= 0) {
+                r = image_writer_add(&save->writer, &size, sizeof(size), &file->winsize, &save->message);
+                if (r < 0)
+                        return r;
+        }
+        /* What is on its way can be taken out, but not be put back. */
+        if (ioctl(context->fd, FIONREAD, &waiting) >= 0 && waiting > 0)
+                return files_refuse(context, "%d bytes in a pseudo terminal that nobody has read yet", waiting);
+        return 0;
+}
+
+/* The device in field 7 of a stat file, as the kernel packs it. */
+static dev_t unpack_tty(uint64_t packed) {
+        return makedev((packed >> 8) & 0xfff, (packed & 0xff) | ((packed >> 12) & 0xfff00));
+}
+
+void find_terminals(Files *files) {
+        Image *image = files->save->image;
+
+        for (size_t i = 0; i < files->save->n_processes; i++) {
+                SaveProcess *process = files->save->processes + i;
+                dev_t tty = unpack_tty(process->tty);
+
+                for (uint32_t j = 0; process->tty != 0 && j < image->n_files; j++) {
+                        ImageFile *file = image->files + j;
+                        bool slave = file->kind == IMAGE_FILE_PTY && file->value == 0 && file->rdev == tty,
+                             master = file->kind == IMAGE_FILE_PTY && file->value == 1 && major(tty) == 136 + file->peer_id / 256 &&
+                                      minor(tty) == file->peer_id % 256;
+
+                        if (slave || master) {
+                                file->pty_session = image->processes[i].session;
+                                file->pty_group = process->tty_group;
+                        }
+                        if (slave || (file->kind == IMAGE_FILE_OUTSIDE && file->rdev == tty && image->processes[i].terminal == IMAGE_NONE))
+                                image->processes[i].terminal = j;
+                }
+        }
 }
 
 /* ---- inotify ---- */
-
-static int unhex(const char *text, uint8_t *bytes, size_t n) {
-        for (size_t i = 0; i < n; i++) {
-                unsigned byte;
-
-                if (sscanf(text + 2 * i, "%2x", &byte) != 1)
-                        return -EIO;
-                bytes[i] = (uint8_t) byte;
-        }
-        return 0;
-}
 
 static bool is_watched(const char *path, uint64_t ino, Save *save, ImagePlace *ret) {
         return save_place(save, path, ino, ret) >= 0;
 }
 
-int find_watched(Files *files, uint64_t ino, uint32_t dev, const char *line, ImagePlace *ret) {
-        const char *p = strstr(line, "f_handle:"), *bytes = strstr(line, "fhandle-bytes:"), *type = strstr(line, "fhandle-type:");
+int find_watched(Files *files, uint64_t ino, ImagePlace *ret) {
         Save *save = files->save;
-        union {
-                struct file_handle handle;
-                uint8_t space[sizeof(struct file_handle) + HANDLE_MAX];
-        } u = {};
 
-        (void) dev;
-        /* A handle can be opened by who has CAP_DAC_READ_SEARCH in the user namespace of the file system: the owner's of a
-         * tmpfs of the sandbox, but not for the machine's files. So working directories, executables and open files are
-         * tried first, then all of the mounts that were made for the sandbox. */
+        /* The handle that is told of it could only be opened with a capability over the machine. So it is looked for among
+         * what is known: directories and files that programs are in or have open, then all that are in memory. */
         for (size_t i = 0; i < save->n_processes; i++) {
                 const ImageProcess *process = save->image->processes + i;
 
@@ -207,24 +243,5 @@ int find_watched(Files *files, uint64_t ino, uint32_t dev, const char *line, Ima
                             is_watched(path, ino, save, ret))
                                 return 0;
                 }
-        if (!p || !bytes || !type)
-                return -ENOENT;
-        u.handle.handle_bytes = (unsigned) strtoul(bytes + strlen("fhandle-bytes:"), NULL, 16);
-        u.handle.handle_type = (int) strtol(type + strlen("fhandle-type:"), NULL, 16);
-        if (u.handle.handle_bytes > HANDLE_MAX || unhex(p + strlen("f_handle:"), u.handle.f_handle, u.handle.handle_bytes) < 0)
-                return -ENOENT;
-        {
-                _cleanup_close_ int fd = open_by_handle_at(save->root_fd, &u.handle, O_PATH | O_CLOEXEC);
-                char path[64], target[IMAGE_PATH_MAX + 1];
-                ssize_t n;
-
-                if (fd < 0)
-                        return -ENOENT;
-                (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-                n = readlink(path, target, sizeof(target) - 1);
-                if (n < 0)
-                        return -ENOENT;
-                target[n] = '\0';
-                return is_watched(target, ino, save, ret) ? 0 : -ENOENT;
-        }
+        return -ENOENT;
 }

@@ -229,7 +229,7 @@ static int save_credentials(Save *save, const char *status, ImageThread *thread)
 }
 
 /* What is to be had from outside. */
-static int save_thread_outside(Save *save, SaveThread *task, ImageThread *thread) {
+static int save_thread_outside(Save *save, const SaveProcess *process, SaveThread *task, ImageThread *thread) {
         _cleanup_free_ char *status = NULL, *comm = NULL;
         RseqConfiguration rseq = {};
         uint64_t robust = 0;
@@ -240,6 +240,7 @@ static int save_thread_outside(Save *save, SaveThread *task, ImageThread *thread
         if (r < 0)
                 return r;
         task->has_state = true;
+        save_calls_adopt(process, task);
         if ((int64_t) task->state.regs.rax == -EINTR && (int64_t) task->state.regs.orig_rax >= 0 &&
             is_disturbed_by_stops(task->state.regs.orig_rax))
                 task->state.regs.rax = (unsigned long long) -514; /* ERESTARTNOHAND */
@@ -606,6 +607,8 @@ static int save_process(Save *save, size_t index) {
         image->parent = stat_i32(stat, 4);
         image->group = stat_i32(stat, 5);
         image->session = stat_i32(stat, 6);
+        process->tty = stat_u64(stat, 7);
+        process->tty_group = MAX(stat_i32(stat, 8), 0);
         image->exit_signal = (uint32_t) MAX(stat_i32(stat, 38), 0);
         image->fd_table = image->fs_with = image->terminal = IMAGE_NONE;
         image->comm = strndup(strchr(stat, '(') + 1, (size_t) (strrchr(stat, ')') - strchr(stat, '(') - 1));
@@ -622,11 +625,14 @@ static int save_process(Save *save, size_t index) {
                 image->stop_signal = (uint32_t) save->threads[process->first].job_stop;
         }
         check_namespaces(save, index);
+        r = save_maps(save, index);
+        if (r < 0)
+                return save_fail(save, r, "%s: its memory cannot be looked at: %s", save_who(save, index, who), strerror(-r));
 
         for (size_t i = 0; i < process->n_threads; i++) {
                 ImageThread *thread = IMAGE_APPEND(image->threads, image->n_threads);
 
-                r = thread ? save_thread_outside(save, save->threads + process->first + i, thread) : -ENOMEM;
+                r = thread ? save_thread_outside(save, process, save->threads + process->first + i, thread) : -ENOMEM;
                 if (r == -EOPNOTSUPP) {
                         save_refuse(save, "%s: it is a program of 32 bits", save_who(save, index, who));
                         return 0;
@@ -636,8 +642,6 @@ static int save_process(Save *save, size_t index) {
                                          save->threads[process->first + i].id, strerror(-r));
         }
         r = save_process_outside(save, index, stat, status);
-        if (r >= 0)
-                r = save_maps(save, index);
         if (r < 0)
                 return save_fail(save, r, "%s: cannot be read: %s", save_who(save, index, who), strerror(-r));
         if (save->n_reasons > refused && process->vdso == 0)

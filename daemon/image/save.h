@@ -35,6 +35,8 @@ typedef struct SaveProcess {
         pid_t pid;            /* the host's */
         int32_t id;           /* the sandbox's */
         size_t first, n_threads; /* in Save.threads, the leader first */
+        uint64_t tty;         /* of its session, as its stat has it; 0: none */
+        int32_t tty_group;    /* in the foreground there */
         uint64_t vdso, vdso_size;
         uint64_t guard;       /* address of the guard's code, 0: no room for one */
         uint64_t call;        /* address of a syscall instruction: the guard's or the vDSO's */
@@ -107,6 +109,8 @@ void save_release(Save *save);
 
 /* save-calls.c: making calls in tasks, so that they go on by themselves should this process be killed meanwhile. */
 int save_calls_begin(Save *save, SaveProcess *process);     /* before the first thread */
+/* A thread that was stopped within a guard of an imager that was killed: what it was about to go on with is its state. */
+void save_calls_adopt(const SaveProcess *process, SaveThread *thread);
 int save_calls_thread(Save *save, SaveProcess *process, SaveThread *thread, Inject *ret);
 int save_calls_thread_end(Save *save, SaveProcess *process, SaveThread *thread);
 void save_calls_end(Save *save, SaveProcess *process, Inject *inject);

@@ -49,7 +49,6 @@ static const char *const allowed[] = {
         "set_tid_address", "pwrite64", "mkdirat", "symlinkat", "linkat", "mknodat", "fchmod", "fchmodat", "fchownat",
         "utimensat",
         "renameat", "renameat2", "fsync", "tee", "rt_sigtimedwait", "nanosleep", "clock_nanosleep", "get_robust_list",
-        "open_by_handle_at",
         /* what sanitizers and malloc of other libcs use */
         "sched_yield", "prctl", "arch_prctl", "getcwd", "mincore",
 };

@@ -145,15 +145,6 @@ static void consume(int fd) {
         (void) !recv(fd, &message, sizeof(message), MSG_DONTWAIT);
 }
 
-bool launch_server_is_in_place(const Sentry *sentry) {
-        const Launch *launch;
-
-        LIST_FOREACH(launch, &sentry->launches, link)
-                if (launch->is_first)
-                        return launch->in_place;
-        return false;
-}
-
 /* Exit code of a wait status, as a shell has it. */
 static int exit_code(int32_t wait_status) {
         if (WIFEXITED(wait_status))
@@ -163,18 +154,41 @@ static int exit_code(int32_t wait_status) {
         return 125;
 }
 
+static void note_status(Launch *launch) {
+        int status = task_watch_status(launch->pid, launch->pidfd);
+
+        if (status != WAIT_STATUS_UNKNOWN)
+                launch->sentry->in_place_status = exit_code(status);
+        launch->exit_source = sd_event_source_disable_unref(launch->exit_source);
+}
+
+bool launch_server_in_place_is_over(const Sentry *sentry) {
+        Launch *launch;
+
+        LIST_FOREACH(launch, &sentry->launches, link) {
+                struct pollfd dead = { .fd = launch->pidfd, .events = POLLIN };
+
+                if (!launch->is_first || !launch->in_place)
+                        continue;
+                if (launch->exit_source && poll(&dead, 1, 0) <= 0)
+                        return false; /* it is about to */
+                if (launch->exit_source)
+                        note_status(launch);
+                return true;
+        }
+        return false;
+}
+
 static int on_init_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata);
 
 /* A daemon that has gone to the background, for one: the oldest process that is left is the first one now. When none is,
- * the listener hangs up. */
+ * the sandbox has ended. */
 static void succeed(Launch *launch) {
         Sentry *sentry = launch->sentry;
         const ThreadGroup *process;
-        int status, r;
+        int r;
 
-        status = task_watch_status(launch->pid, launch->pidfd);
-        if (status != WAIT_STATUS_UNKNOWN)
-                sentry->in_place_status = exit_code(status);
+        note_status(launch);
         r = task_table_sync(&sentry->kernel->tasks);
         if (r < 0)
                 log_warning("%s: cannot look for a next first process: %s", sentry->name, strerror(-r));
@@ -194,6 +208,7 @@ static void succeed(Launch *launch) {
                 kernel_dbus_changed(sentry, "InitPID", NULL);
                 return;
         }
+        sentry_deserted(sentry);
 }
 
 static int on_init_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
@@ -201,7 +216,6 @@ static int on_init_exit(sd_event_source *source, int fd, uint32_t revents, void 
 
         (void) source, (void) fd, (void) revents;
         if (launch->in_place) {
-                launch->exit_source = sd_event_source_disable_unref(launch->exit_source);
                 succeed(launch);
                 return 0;
         }

@@ -351,7 +351,7 @@ void sentry_started(Sentry *sentry) {
                 kernel_boot(sentry->kernel, sentry->host.uts_ns);
         change_all(sentry->kernel);
         sentry_changed(sentry);
-        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", NULL);
+        kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "Hostname", "DomainName", "CPUs", "Walls", "SaveStatus", NULL);
 }
 
 static int on_nobody_came(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -406,7 +406,8 @@ void sentry_init_died(Sentry *sentry) {
 }
 
 void sentry_deserted(Sentry *sentry) {
-        if (launch_server_is_in_place(sentry))
+        /* Who is about to end has left its listener already. Its end is what its status comes with. */
+        if (LIST_EMPTY(&sentry->notifier.listeners) && launch_server_in_place_is_over(sentry))
                 sentry_exited(sentry, sentry->in_place_status >= 0 ? sentry->in_place_status : STATUS_UNKNOWN);
 }
 

@@ -145,7 +145,8 @@ int sentry_boot(Sentry *sentry, pid_t pid, int pidfd, int fds[]);
 void sentry_started(Sentry *sentry);
 /* It is dead; its launcher, if it lives, is about to say how. */
 void sentry_init_died(Sentry *sentry);
-/* The last process that runs under a listener has ended. */
+/* The last process under a listener is leaving, or the last of whom the sandbox knew has ended: ends it when both are so and
+ * nobody waits for it. */
 void sentry_deserted(Sentry *sentry);
 /* It has ended, with the exit code of the sandbox as far as its launcher knows it (-1: nobody knows). Tells the
  * manager and leaves the event loop. */
@@ -186,8 +187,8 @@ int launch_server_add(Sentry *sentry, int fd);
 void launch_server_done(Sentry *sentry);
 /* Tells the waiting launchers that the status was decided here. */
 void launch_server_tell_status(Sentry *sentry, int status);
-/* Nobody waits for the first program. */
-bool launch_server_is_in_place(const Sentry *sentry);
+/* Nobody waits for the first program, and it has ended, as have those who took its place. */
+bool launch_server_in_place_is_over(const Sentry *sentry);
 /* Whether a process is a launcher that waits for its program: it is in the sandbox's user namespace, but none
  * of its tasks. */
 bool launch_server_is_launcher(const Sentry *sentry, pid_t pid);

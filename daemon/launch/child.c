@@ -250,7 +250,7 @@ static uint32_t walls_of(const LaunchChild *child, bool in_cgroup) {
                 if ((profile->namespaces & namespaces[i].flag) &&
                     (namespaces[i].flag != CLONE_NEWTIME || access("/proc/self/ns/time", F_OK) >= 0))
                         walls |= 1U << namespaces[i].wall;
-        if (profile->capabilities == 0 && profile->users != PROFILE_USERS_HOST)
+        if (profile->capabilities == 0 && (profile->users != PROFILE_USERS_HOST || profile->capabilities_given))
                 walls |= 1U << LAUNCH_WALL_NO_CAPABILITIES;
         if (socket_maker_is_needed(profile))
                 walls |= 1U << LAUNCH_WALL_UNIX_SOCKETS;
@@ -347,9 +347,12 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         if (r < 0)
                 return r;
 
-        root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (root < 0)
-                return failure_set(failure, errno, NULL, "cannot open the root directory of the sandbox");
+        /* Without mounts of its own the files are those of who started it, and no trap to him. */
+        if (request->profile->namespaces & CLONE_NEWNS) {
+                root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                if (root < 0)
+                        return failure_set(failure, errno, NULL, "cannot open the root directory of the sandbox");
+        }
         r = open_handles(root, handles, failure);
         if (r < 0)
                 return r;
@@ -382,7 +385,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         if (r < 0)
                 return r;
         if (request->profile->users == PROFILE_USERS_HOST)
-                r = bounds_enter(&child->bounds, request->profile->capabilities ?: UINT64_MAX, failure);
+                r = bounds_enter(&child->bounds, request->profile->capabilities_given ? request->profile->capabilities : UINT64_MAX, failure);
         else
                 r = isolate_capabilities(request->profile->capabilities | (request->restore ? RESTORE_CAPABILITIES : 0), failure);
         if (r < 0)

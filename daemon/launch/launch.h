@@ -17,7 +17,8 @@ typedef struct LaunchRequest {
         const Profile *profile; /* whole and valid */
         const char *name;       /* of the sandbox, for messages */
         const char *profile_name; /* for people, or NULL */
-        char *const *argv;      /* the program; argv[0] is looked up in PATH inside the sandbox */
+        char *const *argv;      /* the program's arguments, its name first */
+        const char *file;       /* the program, looked up in PATH inside the sandbox; NULL: argv[0] */
         char *const *envp;      /* the environment to start from; the profile's is applied on top */
         int launch_fd;          /* the launch socket; stays the caller's */
         int init_pidfd;         /* -1: make a new sandbox. Else join the one whose init this is (exec) */

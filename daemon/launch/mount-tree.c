@@ -313,7 +313,7 @@ int open_in_root(int root, const char *path, int flags, int *ret) {
         };
         int fd;
 
-        fd = (int) syscall(SYS_openat2, root, path, &how, sizeof(how));
+        fd = root < 0 ? open(path, O_PATH | O_CLOEXEC | flags) : (int) syscall(SYS_openat2, root, path, &how, sizeof(how));
         if (fd < 0)
                 return -errno;
         *ret = fd;

@@ -23,5 +23,6 @@ int tree_restrict(int tree, uint64_t attributes, bool recursive);
  * say about the options comes back in ret_message ("" when nothing). */
 int tree_new(const char *type, const char *options, uint64_t attributes, int *ret, char *ret_message, size_t size);
 
-/* Opens path with O_PATH, with root as "/": no symlink, no ".." and no magic link leads out of it. */
+/* Opens path with O_PATH, with root as "/": no symlink, no ".." and no magic link leads out of it. root negative: as the caller
+ * sees it, by links of any kind. */
 int open_in_root(int root, const char *path, int flags, int *ret);

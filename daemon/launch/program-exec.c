@@ -56,21 +56,22 @@ static int make_candidates(const char *name, const char *path, char ***ret) {
         return 0;
 }
 
-int program_find(char *const *argv, char **envp, int fd, Program *ret, LaunchFailure *failure) {
+int program_find(const char *file, char *const *argv, char **envp, int fd, Program *ret, LaunchFailure *failure) {
         _cleanup_(program_done) Program program = { .argv = argv, .envp = envp, .fd = fd };
         size_t argc = strv_length(argv);
         int r = 0;
 
-        if (argc == 0 || !*argv[0]) {
+        program.file = file ?: argc > 0 ? argv[0] : "";
+        if (argc == 0 || !*program.file) {
                 r = failure_set(failure, ENOENT, NULL, "there is no program to run");
                 failure->code = LAUNCH_EXIT_NOT_FOUND;
                 return r;
         }
 
         if (fd < 0) {
-                if (!strchr(argv[0], '/'))
+                if (!strchr(program.file, '/'))
                         program.path = env_find(envp, "PATH") ?: DEFAULT_PATH;
-                r = make_candidates(argv[0], program.path, &program.candidates);
+                r = make_candidates(program.file, program.path, &program.candidates);
         }
         if (r >= 0) {
                 /* sh, the path, what followed argv[0], NULL */
@@ -117,7 +118,7 @@ static int exec_fd(const Program *program, LaunchFailure *failure) {
 }
 
 int program_exec(const Program *program, LaunchFailure *failure) {
-        const char *name = program->argv[0], *hint = NULL;
+        const char *name = program->file, *hint = NULL;
         bool denied = false;
         int error = ENOENT, r;
 

@@ -124,14 +124,16 @@ static int make_environment(const LaunchRequest *request, char ***ret) {
 }
 
 /* argv of sentry-init: itself, the descriptor, the program. The array and what is at [1] are never freed: exec is next. */
-static char **make_init_argv(const char *name, char *const *argv, int status_fd) {
-        size_t argc = strv_length(argv);
+static char **make_init_argv(const char *name, const LaunchRequest *request, int status_fd) {
+        size_t argc = strv_length(request->argv);
         char **ret = calloc(argc + 3, sizeof(char *));
 
         if (!ret || asprintf(&ret[1], "%d", status_fd) < 0)
                 return NULL;
         ret[0] = (char *) name;
-        memcpy(ret + 2, argv, argc * sizeof(char *));
+        memcpy(ret + 2, request->argv, argc * sizeof(char *));
+        if (request->file) /* which it takes for the name as well */
+                ret[2] = (char *) request->file;
         return ret;
 }
 
@@ -143,10 +145,10 @@ int program_prepare(const LaunchRequest *request, int init_fd, int status_fd, Pr
         if (r < 0)
                 return failure_set(failure, r, NULL, "cannot prepare the program");
         if (init_fd < 0)
-                return program_find(request->argv, envp, request->program_fd, ret, failure);
+                return program_find(request->file, request->argv, envp, request->program_fd, ret, failure);
 
-        argv = make_init_argv(request->restore ? "sentry-stub" : "sentry-init", request->argv, status_fd);
+        argv = make_init_argv(request->restore ? "sentry-stub" : "sentry-init", request, status_fd);
         if (!argv || fcntl(status_fd, F_SETFD, 0) < 0)
                 return failure_set(failure, argv ? errno : ENOMEM, NULL, "cannot prepare the program");
-        return program_find(argv, envp, init_fd, ret, failure);
+        return program_find(NULL, argv, envp, init_fd, ret, failure);
 }

@@ -10,7 +10,8 @@
 /* Where the caller stands, for program_enter_cwd(); NULL when that has no name. */
 char *program_caller_cwd(void);
 
-/* Enters the working directory of a request inside the sandbox. root: O_PATH of "/". */
+/* Enters the working directory of a request inside the sandbox. root: O_PATH of "/", or negative where that is the
+ * caller's own. */
 int program_enter_cwd(const LaunchRequest *request, const char *caller_cwd, int root, LaunchFailure *failure);
 
 /* Sets the resource limits of the profile. Descriptors and processes may be scarce afterwards. */

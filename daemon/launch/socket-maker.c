@@ -27,10 +27,10 @@
 #define READY_TIMEOUT_MSEC 20000
 
 bool socket_maker_is_needed(const Profile *profile) {
-        /* Under rules for addresses each name is judged, and the host's may be allowed. Who has the host's users is a service
-         * among the host's. */
-        return profile->network == PROFILE_NETWORK_HOST && profile->addresses.n == 0 &&
-                profile->users != PROFILE_USERS_HOST && !landlock_scopes_sockets(profile);
+        /* Under rules for addresses each name is judged, and the host's may be allowed. Who has the host's users or files is a
+         * service among the host's. */
+        return profile->network == PROFILE_NETWORK_HOST && profile->addresses.n == 0 && profile->users != PROFILE_USERS_HOST &&
+                (profile->namespaces & CLONE_NEWNS) && !landlock_scopes_sockets(profile);
 }
 
 uint32_t launch_features(const Profile *profile) {

@@ -8,7 +8,7 @@
 command -v shellcheck >/dev/null || skip_all "shellcheck is not installed"
 
 cd "$srcdir" || bail "no source directory"
-for script in try check tools/setup.sh tools/tour tools/check-install tests/lib/tap.sh tests/lib/boot.bash tests/lib/run-test tests/sys/run \
+for script in try check tools/setup.sh tools/tour tools/check-install tests/lib/tap.sh tests/lib/boot.bash tests/system/harden.bash tests/lib/run-test tests/sys/run \
         tests/*/*.sh bench/run-bench bench/figures.bash bench/tasks.bash ctl/completion/sentryctl.bash; do
         [ -e "$script" ] || continue
         if out=$(shellcheck -x "$script" 2>&1); then

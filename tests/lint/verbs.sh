@@ -9,7 +9,7 @@ bash_completion=$srcdir/ctl/completion/sentryctl.bash
 zsh_completion=$srcdir/ctl/completion/_sentryctl
 man=$srcdir/man/sentryctl.1
 
-options_of() { sed -nE '/^Options:/,/^$/s/^ +(-[a-zA-Z] )? *--([a-z-]+).*/\2/p'; } # a help's, on stdin
+options_of() { sed -nE '/^Options:/,/^$/s/^ +(-[a-zA-Z] )? *--([a-z0-9-]+).*/\2/p'; } # a help's, on stdin
 verbs=$("$SENTRYCTL" --help | sed -nE 's/^  ([a-z-]+)  +[A-Z].*/\1/p; s/^  More: +//p' | xargs)
 contains " $verbs " " log-level " "there are verbs: $verbs"
 common=$("$SENTRYCTL" version --help | options_of | sort -u)

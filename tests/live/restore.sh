@@ -41,12 +41,13 @@ end() { # NAME
 }
 
 everything() {
-        local n i run
+        local n i run times=5
 
+        [ "$WHO" = root ] || [ "$(id -u)" -ne 0 ] || times=2
         run all "$D/out0" "$TESTDIR/restore-program" "$D"
         await 30 says "$D/out0" ready
         ask all "$D/out0" 1 "$WHO: the program is as it should be"
-        for ((i = 1; i <= 5; i++)); do
+        for ((i = 1; i <= times; i++)); do
                 run=$RUN
                 check "$WHO: save number $i" sctl save all "$D/image$i"
                 reaped "$run"
@@ -54,13 +55,13 @@ everything() {
                 restore all "$D/out$i" "$D/image$i"
                 ask all "$D/out$i" $((i + 1)) "$WHO: … and restored it is as it was"
         done
-        check "$WHO: save, and leave it running" sctl save --leave-running all "$D/image6"
-        ask all "$D/out5" 7 "$WHO: … which it does"
-        restore beside "$D/out-a" "$D/image6"
-        ask beside "$D/out-a" 7 "$WHO: … and another goes on beside it"
+        check "$WHO: save, and leave it running" sctl save --leave-running all "$D/last"
+        ask all "$D/out$times" $((times + 2)) "$WHO: … which it does"
+        restore beside "$D/out-a" "$D/last"
+        ask beside "$D/out-a" $((times + 2)) "$WHO: … and another goes on beside it"
         n=$RUN
-        restore lazy "$D/out-b" --lazy "$D/image6"
-        ask lazy "$D/out-b" 7 "$WHO: … and one whose memory is read when it is used"
+        restore lazy "$D/out-b" --lazy "$D/last"
+        ask lazy "$D/out-b" $((times + 2)) "$WHO: … and one whose memory is read when it is used"
         end lazy
         RUN=$n
         end beside
@@ -108,7 +109,7 @@ while True:
 
 refusals() {
         contains "$(sctl restore "$D" 2>&1)" manifest "$WHO: what is no image is not restored"
-        cp -r "$D/image6" "$D/broken"
+        cp -r "$D/last" "$D/broken"
         mine "$D/broken"
         printf x | dd of="$D/broken/pages-0.img" bs=1 seek=5000 conv=notrunc 2>/dev/null
         status_is 125 "$WHO: memory that somebody changed is not" sctl restore --name broken "$D/broken"
@@ -119,8 +120,8 @@ refusals() {
 deaths() { # of each of those who restore, in the middle
         local victim i pid
         for victim in sentry-imager sentry-kernel sentryctl; do
-                for i in 1 2 3; do
-                        sctl restore --name dying "$D/image6" </dev/null >"$D/out-dying" 2>&1 &
+                for i in 1 2; do
+                        sctl restore --name dying "$D/last" </dev/null >"$D/out-dying" 2>&1 &
                         RUN=$!
                         started "$RUN"
                         # It may be over before it is seen: then it is the whole sandbox that dies.

@@ -22,6 +22,7 @@ unit_common_tests = \
 	tests/unit/test-inject \
 	tests/unit/test-profile \
 	tests/unit/test-rendezvous \
+	tests/unit/test-unit-exec \
 	tests/unit/test-util
 unit_tests = $(unit_kernelemu_tests) $(unit_common_tests)
 check_PROGRAMS += $(unit_tests)
@@ -96,5 +97,9 @@ TESTS += tests/fuzz/fuzz.sh
 EXTRA_DIST += tests/fuzz/fuzz.sh
 tests_fuzz_fuzz_profile_CFLAGS = $(unit_common_cflags)
 tests_fuzz_fuzz_profile_LDADD = $(unit_common_libs)
+tests_unit_test_unit_exec_SOURCES = tests/unit/test-unit-exec.c ctl/unit-exec.c ctl/unit-exec.h tests/lib/tap.h
+tests_unit_test_unit_exec_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/ctl
+tests_unit_test_unit_exec_CFLAGS = $(unit_common_cflags)
+tests_unit_test_unit_exec_LDADD = $(unit_common_libs)
 tests_fuzz_fuzz_image_CFLAGS = $(unit_common_cflags)
 tests_fuzz_fuzz_image_LDADD = libimage.a $(unit_common_libs) $(ZSTD_LIBS)

@@ -43,7 +43,7 @@ static _Noreturn void run_program(const Init *init, char **argv) {
         Program program = {};
 
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (program_find(argv, strv_copy(environ), -EBADF, &program, &failure) >= 0) {
+        if (program_find(NULL, argv, strv_copy(environ), -EBADF, &program, &failure) >= 0) {
                 (void) sigaction(SIGCHLD, &init->child_action, NULL);
                 (void) sigprocmask(SIG_SETMASK, &init->mask, NULL);
                 (void) program_exec(&program, &failure);
