@@ -13,11 +13,6 @@
 #include "text.h"
 #include "util.h"
 
-static inline void table_unrefp(struct libscols_table **table) {
-        if (*table)
-                scols_unref_table(*table);
-}
-
 static bool column_is_end(const Column *column) {
         return !column->key && !column->header;
 }
@@ -298,7 +293,7 @@ char *column_format(const Column *column, json_object *value) {
         case COLUMN_NUMBER0:
                 if (number == 0)
                         return strdup("-");
-                text = json_object_get_string(value);
+                (void) snprintf(buffer, sizeof(buffer), "%" PRIu64, number);
                 break;
         case COLUMN_USER:
                 user = getpwuid((uid_t) number);
@@ -331,7 +326,10 @@ char *column_format(const Column *column, json_object *value) {
                 text_size(number, buffer);
                 break;
         default:
-                text = json_object_get_string(value);
+                if (json_object_is_type(value, json_type_int) && number <= INT64_MAX && json_object_get_int64(value) >= 0)
+                        (void) snprintf(buffer, sizeof(buffer), "%" PRIu64, number); /* json-c would keep a text of each */
+                else
+                        text = json_object_get_string(value);
         }
         return text_escape(text ?: "", ESCAPE_TERMINAL);
 }
@@ -343,40 +341,6 @@ static const char *state_color(const char *state) {
 static bool is_right(const Column *column) {
         return column->kind != COLUMN_TEXT && column->kind != COLUMN_USER && column->kind != COLUMN_STATE &&
                column->kind != COLUMN_SINCE && column->kind != COLUMN_TIME;
-}
-
-static int table_fill(struct libscols_table *table, const Column *columns, json_object *rows, const char *tree) {
-        for (const Column *c = columns; !column_is_end(c); c++)
-                if (c->header &&
-                    !scols_table_new_column(table, c->header, 0,
-                                            (is_right(c) ? SCOLS_FL_RIGHT : 0) | (c->cut ? SCOLS_FL_TRUNC : 0) |
-                                            (tree && c->key && streq(c->key, tree) ? SCOLS_FL_TREE : 0)))
-                        return -ENOMEM;
-
-        for (size_t i = 0; i < json_object_array_length(rows); i++) {
-                json_object *row = json_object_array_get_idx(rows, i);
-                struct libscols_line *line = scols_table_new_line(table, NULL);
-                size_t n = 0;
-
-                if (!line)
-                        return -ENOMEM;
-                for (const Column *c = columns; !column_is_end(c); c++) {
-                        char *text;
-
-                        if (!c->header)
-                                continue;
-                        text = column_format(c, json_object_object_get(row, column_name(c)));
-                        if (!text)
-                                return -ENOMEM;
-                        if (c->kind == COLUMN_STATE)
-                                (void) scols_cell_set_color(scols_line_get_cell(line, n), state_color(text));
-                        if (scols_line_refer_data(line, n++, text) < 0) {
-                                free(text);
-                                return -ENOMEM;
-                        }
-                }
-        }
-        return 0;
 }
 
 /* The columns that --columns asks for. */
@@ -443,6 +407,91 @@ static int select_columns(const Ctl *ctl, const Column *columns, Selection *ret)
         return 0;
 }
 
+struct Table {
+        const Ctl *ctl;               /* lookup only */
+        struct libscols_table *table; /* owned */
+        Selection selection;          /* owned */
+        const Column *columns;        /* those that are shown; the selection's, or whoever began it keeps them */
+};
+
+Table *table_free(Table *table) {
+        if (!table)
+                return NULL;
+        if (table->table)
+                scols_unref_table(table->table);
+        selection_done(&table->selection);
+        free(table);
+        return NULL;
+}
+
+/* tree: the key of the column that shows it, or NULL. */
+static int begin(const Ctl *ctl, const Column *columns, const char *tree, Table **ret) {
+        _cleanup_(table_freep) Table *table = calloc(1, sizeof(Table));
+        int r;
+
+        if (!table)
+                return ctl_oom();
+        table->ctl = ctl;
+        table->columns = columns;
+        if (ctl->columns) {
+                r = select_columns(ctl, columns, &table->selection);
+                if (r < 0)
+                        return r;
+                table->columns = columns = table->selection.columns;
+        }
+        table->table = scols_new_table();
+        if (!table->table)
+                return ctl_oom();
+        scols_table_enable_noheadings(table->table, !ctl->legend);
+        scols_table_enable_noencoding(table->table, 1); /* every cell is escaped already */
+        for (const Column *c = columns; !column_is_end(c); c++)
+                if (c->header &&
+                    !scols_table_new_column(table->table, c->header, 0,
+                                            (is_right(c) ? SCOLS_FL_RIGHT : 0) | (c->cut ? SCOLS_FL_TRUNC : 0) |
+                                            (tree && c->key && streq(c->key, tree) ? SCOLS_FL_TREE : 0)))
+                        return ctl_oom();
+        *ret = TAKE_PTR(table);
+        return 0;
+}
+
+int table_begin(const Ctl *ctl, const Column *columns, Table **ret) {
+        return begin(ctl, columns, NULL, ret);
+}
+
+int table_add(Table *table, json_object *row) {
+        struct libscols_line *line = scols_table_new_line(table->table, NULL);
+        size_t n = 0;
+
+        if (!line)
+                return ctl_oom();
+        for (const Column *c = table->columns; !column_is_end(c); c++) {
+                char *text;
+
+                if (!c->header)
+                        continue;
+                text = column_format(c, json_object_object_get(row, column_name(c)));
+                if (!text)
+                        return ctl_oom();
+                if (c->kind == COLUMN_STATE)
+                        (void) scols_cell_set_color(scols_line_get_cell(line, n), state_color(text));
+                if (scols_line_refer_data(line, n++, text) < 0) {
+                        free(text);
+                        return ctl_oom();
+                }
+        }
+        return 0;
+}
+
+int table_end(Table *table) {
+        pager_open(table->ctl, false);
+        scols_table_enable_colors(table->table, text_colors());
+        if (pager_width() > 0) {
+                scols_table_set_termforce(table->table, SCOLS_TERMFORCE_ALWAYS);
+                scols_table_set_termwidth(table->table, pager_width());
+        }
+        return scols_print_table(table->table) < 0 ? ctl_oom() : 0;
+}
+
 int table_print(const Ctl *ctl, const Column *columns, json_object *rows) {
         if (ctl->json != JSON_OFF)
                 return json_print(ctl, columns, rows);
@@ -450,38 +499,22 @@ int table_print(const Ctl *ctl, const Column *columns, json_object *rows) {
 }
 
 int table_print_tree(const Ctl *ctl, const Column *columns, json_object *rows, const char *key, const size_t *parents) {
-        _cleanup_(table_unrefp) struct libscols_table *table = NULL;
-        _cleanup_(selection_done) Selection selection = {};
+        _cleanup_(table_freep) Table *table = NULL;
         int r;
 
-        if (ctl->columns) {
-                r = select_columns(ctl, columns, &selection);
-                if (r < 0)
-                        return r;
-                columns = selection.columns;
-                if (key && !find_column(columns, key))
-                        key = NULL; /* no column, no tree */
-        }
-        pager_open(ctl, false);
-        table = scols_new_table();
-        if (!table)
-                return ctl_oom();
-        scols_table_enable_noheadings(table, !ctl->legend);
-        scols_table_enable_colors(table, text_colors());
-        if (pager_width() > 0) {
-                scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
-                scols_table_set_termwidth(table, pager_width());
-        }
-        scols_table_enable_noencoding(table, 1); /* every cell is escaped already */
-        if (table_fill(table, columns, rows, key) < 0)
-                return ctl_oom();
-        for (size_t i = 0; key && i < json_object_array_length(rows); i++)
+        r = begin(ctl, columns, key, &table);
+        if (r < 0)
+                return r;
+        if (key && !find_column(table->columns, key))
+                key = NULL; /* no column, no tree */
+        for (size_t i = 0; r >= 0 && i < json_object_array_length(rows); i++)
+                r = table_add(table, json_object_array_get_idx(rows, i));
+        for (size_t i = 0; r >= 0 && key && i < json_object_array_length(rows); i++)
                 if (parents[i] != SIZE_MAX &&
-                    scols_line_add_child(scols_table_get_line(table, parents[i]), scols_table_get_line(table, i)) < 0)
-                        return ctl_oom();
-        if (scols_print_table(table) < 0)
-                return ctl_oom();
-        return 0;
+                    scols_line_add_child(scols_table_get_line(table->table, parents[i]),
+                                         scols_table_get_line(table->table, i)) < 0)
+                        r = ctl_oom();
+        return r < 0 ? r : table_end(table);
 }
 
 /* A copy of the rows with the described keys only, in their order. */

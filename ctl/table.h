@@ -46,6 +46,15 @@ int table_read_row(json_object *row, const Column *columns, sd_bus_message *mess
 /* Prints rows as the options want it. Returns 0 or CTL_FAILED after an error message. */
 int table_print(const Ctl *ctl, const Column *columns, json_object *rows);
 
+/* The same of rows that come one by one, for lists that may be very long: only what is shown of them is kept. table_begin(),
+ * which the columns must outlive; table_add() for each row; table_end(), which prints. table_free() is NULL-safe. 0, or CTL_FAILED after an error message. */
+typedef struct Table Table;
+int table_begin(const Ctl *ctl, const Column *columns, Table **ret);
+int table_add(Table *table, json_object *row);
+int table_end(Table *table);
+Table *table_free(Table *table);
+static inline void table_freep(Table **table) { table_free(*table); }
+
 /* Prints a table with the column of this key as a tree; parents has the index of each row's parent, or SIZE_MAX, and
  * must not have circles. */
 int table_print_tree(const Ctl *ctl, const Column *columns, json_object *rows, const char *key, const size_t *parents);

@@ -66,7 +66,18 @@ static int escape_json(char *to, uint32_t c) {
         return sprintf(to, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + (c >> 10), 0xdc00 + (c & 0x3ffU));
 }
 
+/* Nearly all that there is to show: nothing in it needs a look. */
+static bool is_plain(const char *text) {
+        for (; *text; text++)
+                if (*text < 0x20 || *text > 0x7e)
+                        return false;
+        return true;
+}
+
 char *text_escape(const char *text, EscapeStyle style) {
+        if (is_plain(text))
+                return strdup(text);
+
         bool ascii_only = style == ESCAPE_TERMINAL && strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
         size_t left = strlen(text), valid = 0;
         char *result, *to;

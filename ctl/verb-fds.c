@@ -68,33 +68,47 @@ static int make_object_text(json_object *object, char **ret) {
         return r;
 }
 
-static int print_fds(const Ctl *ctl, json_object *rows) {
-        _cleanup_json_ json_object *shown = json_object_new_array();
-        _cleanup_free_ char *pids = NULL;
+/* As it comes, too: what is kept is what is shown. */
+typedef struct TableOutput {
+        const Ctl *ctl;
+        Table *table; /* owned */
+        char *pids;   /* owned: of the table of descriptors at hand */
+} TableOutput;
 
-        if (!shown)
-                return ctl_oom();
-        for (size_t i = 0; i < json_object_array_length(rows); i++) {
-                json_object *row = json_object_array_get_idx(rows, i), *table, *error;
-                _cleanup_free_ char *object = NULL;
+static int show_as_it_comes(json_object *row, const char *line, void *userdata) {
+        _cleanup_free_ char *object = NULL;
+        TableOutput *output = userdata;
+        json_object *table, *error;
 
-                if (json_object_object_get_ex(row, "table", &table)) {
-                        free(pids);
-                        pids = NULL;
-                        if (make_pids(table, &pids) < 0)
-                                return ctl_oom();
-                        if (json_object_object_get_ex(table, "error", &error))
-                                ctl_notice(ctl, "The descriptors of process %s (%s) are out of reach: %s.", pids,
-                                           row_text(table, "comm"), json_object_get_string(error));
-                        continue;
-                }
-                if (make_object_text(json_object_object_get(row, "object"), &object) < 0 ||
-                    row_add(row, "PID", pids ?: "?") < 0 || row_add(row, "OBJECT", object) < 0)
+        (void) line;
+        if (json_object_object_get_ex(row, "table", &table)) {
+                free(output->pids);
+                output->pids = NULL;
+                if (make_pids(table, &output->pids) < 0)
                         return ctl_oom();
-                if (json_object_array_add(shown, json_object_get(row)) < 0)
-                        return ctl_oom();
+                if (json_object_object_get_ex(table, "error", &error))
+                        ctl_notice(output->ctl, "The descriptors of process %s (%s) are out of reach: %s.", output->pids,
+                                   row_text(table, "comm"), json_object_get_string(error));
+                return 0;
         }
-        return table_print(ctl, fd_columns, shown);
+        if (make_object_text(json_object_object_get(row, "object"), &object) < 0 ||
+            row_add(row, "PID", output->pids ?: "?") < 0 || row_add(row, "OBJECT", object) < 0)
+                return ctl_oom();
+        return table_add(output->table, row);
+}
+
+static int print_fds(Ctl *ctl, const char *path, uint32_t pid) {
+        TableOutput output = { .ctl = ctl };
+        int r;
+
+        r = table_begin(ctl, fd_columns, &output.table);
+        if (r >= 0)
+                r = list_each(ctl, path, "ListFds", &pid, show_as_it_comes, &output);
+        if (r >= 0)
+                r = table_end(output.table);
+        table_free(output.table);
+        free(output.pids);
+        return r;
 }
 
 /* JSON goes out as it comes, since there may be very many: a list of tables, with what is in them. */
@@ -159,7 +173,6 @@ static int print_json(Ctl *ctl, const char *path, uint32_t pid) {
 }
 
 static int verb_fds_main(Ctl *ctl, int argc, char **argv) {
-        _cleanup_json_ json_object *rows = NULL;
         _cleanup_free_ char *path = NULL;
         uint32_t pid = 0;
         int r;
@@ -167,10 +180,7 @@ static int verb_fds_main(Ctl *ctl, int argc, char **argv) {
         r = list_arguments(ctl, argc, argv, 2, &path, &pid);
         if (r < 0)
                 return r;
-        if (ctl->json != JSON_OFF)
-                return print_json(ctl, path, pid);
-        r = list_read(ctl, path, "ListFds", &pid, &rows);
-        return r < 0 ? r : print_fds(ctl, rows);
+        return ctl->json != JSON_OFF ? print_json(ctl, path, pid) : print_fds(ctl, path, pid);
 }
 
 const Verb verb_fds = {

@@ -68,6 +68,7 @@ live_tests = \
 	tests/live/abstract.sh \
 	tests/live/services.sh \
 	tests/live/comparison.sh \
+	tests/live/crash.sh \
 	tests/live/network.sh \
 	tests/live/isolation.sh \
 	tests/live/forkstorm.sh \
@@ -108,7 +109,7 @@ lint_tests = \
 
 
 # What the live tests need beside programs of the distribution.
-live_programs = tests/live/address-racer tests/live/restore-program
+live_programs = tests/live/address-racer tests/live/crasher tests/live/restore-program
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
 
@@ -131,9 +132,9 @@ EXTRA_DIST += \
 	tests/live/save-program.py \
 	tests/.shellcheckrc \
 	tests/lib/boot.bash \
-	tests/live/visitor.py \
 	tests/system/harden.bash \
 	tests/system/harden-probe.py \
+	tests/live/visitor.py \
 	tests/lib/lint.sh \
 	tests/lib/run-test \
 	tests/lib/tap.sh \
@@ -158,7 +159,19 @@ $(sys_tests) $(live_programs): %: %.c $(sys_headers)
 	$(AM_V_CC)$(MKDIR_P) $(@D) && $(CC) -D_GNU_SOURCE -I$(top_srcdir)/tests/lib $(CPPFLAGS) \
 		-std=gnu17 $(WARN_CFLAGS) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $<
 
+# The racers of the tests, half a minute each time.
+race_tests = tests/live/addresses.sh tests/live/mounting.sh
+.PHONY: check-races
+check-races:
+	SENTRYD_RACE_SECONDS=30 SENTRYD_TEST_DEADLINE=900 $(MAKE) check TESTS='$(race_tests)'
+
 # All programs of sys/, saved and restored more often than in make check.
 .PHONY: check-save
 check-save: all $(check_SCRIPTS)
 	AUTOSAVE_SAVES=10 AUTOSAVE_PROGRAMS='$(notdir $(sys_tests))' $(MAKE) check TESTS=tests/live/autosave.sh
+
+# Much more of what tests/live/crash.sh does in a minute: 1,000 kills as root and as a user each.
+.PHONY: check-crash
+check-crash:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/live/crash.sh tests/system/crash.sh' SENTRYD_TEST_CRASHES=1000 \
+		SENTRYD_CRASH_ROUNDS=50 SENTRYD_TEST_DEADLINE=7200 SENTRYD_BOOT_DEADLINE=7000

@@ -41,6 +41,7 @@ typedef enum RendezvousRole {
         RENDEZVOUS_UTS_NS,
         RENDEZVOUS_CGROUP,
         RENDEZVOUS_CGROUP_PARENT,
+        RENDEZVOUS_HANDLE,        /* what shows or makes a part of the sandbox: LAUNCH_FD_SOCK_DIAG and those after it */
         _RENDEZVOUS_ROLE_END,
 } RendezvousRole;
 

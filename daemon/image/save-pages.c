@@ -190,6 +190,24 @@ static int add_file(Copy *copy, int fd, uint64_t size, const Unit *like) {
         return 0;
 }
 
+/* How much of a mapping can be read: what is mapped past the end of an object cannot, and nothing else tells its size when
+ * nobody has a descriptor of it. */
+static uint64_t readable_size(const SaveObject *object) {
+        const Unit unit = { .pid = object->pid };
+        uint64_t low = 0, high = object->size / IMAGE_PAGE;
+        uint8_t byte;
+
+        while (low < high) {
+                uint64_t middle = low + (high - low) / 2;
+
+                if (read_memory(&unit, object->address + middle * IMAGE_PAGE, &byte, 1) >= 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low * IMAGE_PAGE;
+}
+
 static int add_object(Copy *copy, size_t index) {
         ImageObject *image = copy->save->image->objects + index;
         SaveObject *object = copy->save->objects + index;
@@ -204,12 +222,13 @@ static int add_object(Copy *copy, size_t index) {
                 image->mode = st.st_mode & 07777;
                 return add_file(copy, object->fd, image->size, &like);
         }
-        image->size = MAX(image->size, object->offset + object->size);
         if (object->pid == 0) {
                 save_refuse(copy->save, "%s: it is mapped and has no name and no descriptor any more, so it cannot be read as a whole",
                             image->name);
                 return 0;
         }
+        object->size = readable_size(object);
+        image->size = MAX(image->size, object->offset + object->size);
         like.base = object->address - object->offset;
         return add_units(copy, &like, object->address, object->address + object->size);
 }

@@ -328,19 +328,26 @@ int host_seccomp_init(HostSeccomp *host, Sentry *sentry) {
 }
 
 void host_seccomp_done(HostSeccomp *host) {
+        int *handles[HOST_HANDLES];
+
         host_clocks_done(&host->clocks);
         host->proc_fd = safe_close(host->proc_fd);
         host->pid_ns_fd = safe_close(host->pid_ns_fd);
-        host->sock_diag_fd = safe_close(host->sock_diag_fd);
-        for (size_t i = 0; i < ELEMENTSOF(host->sysvipc_fds); i++)
-                host->sysvipc_fds[i] = safe_close(host->sysvipc_fds[i]);
-        for (size_t i = 0; i < ELEMENTSOF(host->name_fds); i++)
-                host->name_fds[i] = safe_close(host->name_fds[i]);
-        host->maker_fd = safe_close(host->maker_fd);
-        host->maker_diag_fd = safe_close(host->maker_diag_fd);
+        host_seccomp_handles(host, handles);
+        for (size_t i = 0; i < HOST_HANDLES; i++)
+                *handles[i] = safe_close(*handles[i]);
         free(host->pid_map.pairs);
         host->pid_map = (PidMap) {};
         host->loadavg_fd = safe_close(host->loadavg_fd);
+}
+
+void host_seccomp_handles(HostSeccomp *host, int *ret[static HOST_HANDLES]) {
+        int *const handles[HOST_HANDLES] = {
+                &host->sock_diag_fd,   &host->sysvipc_fds[0], &host->sysvipc_fds[1], &host->sysvipc_fds[2],
+                &host->name_fds[0],    &host->name_fds[1],    &host->maker_fd,       &host->maker_diag_fd,
+        };
+
+        memcpy(ret, handles, sizeof(handles));
 }
 
 static int inode_of(int fd, uint64_t *ret) {

@@ -47,6 +47,7 @@ typedef struct HostSeccomp {
         int name_fds[2];         /* owned; what programs see as /proc/sys/kernel/hostname and domainname, or -EBADF */
         int maker_fd;            /* owned; who makes its UNIX sockets: MakerRequest. -EBADF: they are the host's to make */
         uint64_t maker_net_ns;   /* inode of the network namespace in which it makes them */
+        bool maker_lost;         /* it does not answer any more; not recorded: the next one finds out */
         int maker_diag_fd;       /* owned; as sock_diag_fd, for the namespace of those, or -EBADF */
         bool namespaces_nest;    /* tasks may be in others: unshare(2) and its like are not refused */
         HostClocks clocks;       /* owned by host-clock.c */
@@ -56,6 +57,10 @@ typedef struct HostSeccomp {
 
 int host_seccomp_init(HostSeccomp *host, Sentry *sentry);
 void host_seccomp_done(HostSeccomp *host);
+
+/* The descriptors by which parts of the sandbox are shown or made, each of which may be -EBADF. */
+#define HOST_HANDLES 8U
+void host_seccomp_handles(HostSeccomp *host, int *ret[static HOST_HANDLES]);
 
 /* The host that implements these operations. */
 static inline HostSeccomp *host_seccomp_of(Host *host) {

@@ -75,7 +75,7 @@ static int ask(HostSeccomp *host, const MakerRequest *request, int ret[], size_t
         size_t came = 0;
         int r = 0;
 
-        if (host->maker_fd < 0)
+        if (host->maker_fd < 0 || host->maker_lost)
                 return -ENOBUFS;
         if (send(host->maker_fd, request, sizeof(*request), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
                 r = -errno;
@@ -85,7 +85,8 @@ static int ask(HostSeccomp *host, const MakerRequest *request, int ret[], size_t
                 /* What it might answer later nobody would tell from other answers. */
                 log_error("%s: no more UNIX sockets can be made for the sandbox: who makes them is gone or does not answer "
                           "(%s)", host->sentry->name, strerror(-r));
-                host->maker_fd = safe_close(host->maker_fd);
+                host->maker_lost = true;
+                (void) shutdown(host->maker_fd, SHUT_RDWR); /* whoever still holds the other end is told */
                 return -ENOBUFS;
         }
         host->maker_net_ns = answer.net_ns;

@@ -33,7 +33,8 @@ typedef struct KeptSentry {
         int cgroup_parent_fd, cgroup_fd, proc_fd, pid_ns_fd;
         char cgroup_name[128];
         bool cgroup_partial;
-        uint64_t user_ns, pid_ns, uts_ns;
+        uint64_t user_ns, pid_ns, uts_ns, net_ns, ipc_ns, maker_net_ns;
+        int handles[HOST_HANDLES];
         int64_t offsets_ns[_HOST_CLOCK_MAX];
         uint32_t n_launches, n_listeners;
         KeptLaunch launches[LAUNCHES_MAX];
@@ -97,6 +98,10 @@ static int kept_record(KeptSentry *kept, Record *record) {
         record_u64(record, "user-ns", &kept->user_ns);
         record_u64(record, "pid-ns", &kept->pid_ns);
         record_u64(record, "uts-ns", &kept->uts_ns);
+        record_u64(record, "net-ns", &kept->net_ns);
+        record_u64(record, "ipc-ns", &kept->ipc_ns);
+        record_u64(record, "maker-net-ns", &kept->maker_net_ns);
+        record_bytes(record, "handles", kept->handles, sizeof(kept->handles));
         record_u32(record, "pid-level", &kept->pid_level);
         record_bytes(record, "clock-offsets", kept->offsets_ns, sizeof(kept->offsets_ns));
         record_u32(record, "launches", &kept->n_launches);
@@ -124,6 +129,7 @@ static int token_record(Token *token, Record *record) {
 /* ---- writing ---- */
 
 static void kept_of(const Sentry *sentry, KeptSentry *ret) {
+        int *handles[HOST_HANDLES];
         const Listener *listener;
         const Launch *launch;
 
@@ -146,7 +152,13 @@ static void kept_of(const Sentry *sentry, KeptSentry *ret) {
                 .user_ns = sentry->host.user_ns,
                 .pid_ns = sentry->host.pid_ns,
                 .uts_ns = sentry->host.uts_ns,
+                .net_ns = sentry->host.net_ns,
+                .ipc_ns = sentry->host.ipc_ns,
+                .maker_net_ns = sentry->host.maker_net_ns,
         };
+        host_seccomp_handles((HostSeccomp *) &sentry->host, handles);
+        for (size_t i = 0; i < HOST_HANDLES; i++)
+                ret->handles[i] = *handles[i];
         memcpy(ret->cgroup_name, sentry->cgroup.name, sizeof(ret->cgroup_name));
         memcpy(ret->offsets_ns, sentry->host.clocks.offsets_ns, sizeof(ret->offsets_ns));
         LIST_FOREACH(launch, &sentry->launches, link) {
@@ -189,6 +201,7 @@ static void add_fd(RendezvousFd *table, uint32_t *n, RendezvousRole role, int fd
 }
 
 uint32_t sentry_table(const Sentry *sentry, RendezvousFd table[static RENDEZVOUS_FDS_MAX]) {
+        int *handles[HOST_HANDLES];
         const Listener *listener;
         const Launch *launch;
         uint32_t n = 0;
@@ -200,6 +213,9 @@ uint32_t sentry_table(const Sentry *sentry, RendezvousFd table[static RENDEZVOUS
         add_fd(table, &n, RENDEZVOUS_PID_NS, sentry->host.pid_ns_fd);
         add_fd(table, &n, RENDEZVOUS_CGROUP_PARENT, sentry->cgroup.parent_fd);
         add_fd(table, &n, RENDEZVOUS_CGROUP, sentry->cgroup.fd);
+        host_seccomp_handles((HostSeccomp *) &sentry->host, handles);
+        for (size_t i = 0; i < HOST_HANDLES; i++)
+                add_fd(table, &n, RENDEZVOUS_HANDLE, *handles[i]);
         LIST_FOREACH(listener, &sentry->notifier.listeners, link)
                 add_fd(table, &n, RENDEZVOUS_LISTENER, listener->fd);
         LIST_FOREACH(launch, &sentry->launches, link) {
@@ -262,6 +278,8 @@ static int take_fd(int fd) {
 }
 
 static int take(Sentry *sentry, const KeptSentry *kept) {
+        int *handles[HOST_HANDLES];
+
         sentry->state = (SentryState) kept->state;
         sentry->pause_depth = kept->pause_depth;
         sentry->walls = kept->walls;
@@ -279,6 +297,14 @@ static int take(Sentry *sentry, const KeptSentry *kept) {
         sentry->host.user_ns = kept->user_ns;
         sentry->host.pid_ns = kept->pid_ns;
         sentry->host.uts_ns = kept->uts_ns;
+        sentry->host.net_ns = kept->net_ns;
+        sentry->host.ipc_ns = kept->ipc_ns;
+        sentry->host.maker_net_ns = kept->maker_net_ns;
+        host_seccomp_handles(&sentry->host, handles);
+        for (size_t i = 0; i < HOST_HANDLES; i++)
+                *handles[i] = take_fd(kept->handles[i]);
+        if (sentry->host.maker_fd >= 0)
+                kernel_make_unix_sockets(sentry->kernel, kept->net_ns);
         sentry->host.pid_level = kept->pid_level;
         sentry->host.namespaces_nest = sentry->profile->nested_namespaces > 0;
         memcpy(sentry->host.clocks.offsets_ns, kept->offsets_ns, sizeof(kept->offsets_ns));

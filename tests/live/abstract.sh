@@ -74,10 +74,27 @@ apart() {
 import socket
 s = socket.socket(socket.AF_UNIX); s.bind("\0here"); print(len(socket.if_nameindex()), socket.if_nametoindex("lo"))' 2>&1)
         is "$out" '1 1' "$w: a network namespace made inside has its own"
+}
 
+# How it ends, when others do; and that it is still there when a sentry-kernel takes the place of another.
+ends() {
+        local w=$WHO launcher kernel
+        profile host <<<'{ "sentry": { "extends": "default", "network": "host", "landlock": "off" } }'
         sctl run --name "abstract-$w" -p host sleep 300 &
         started $!
         await 30 running "abstract-$w"
+        for kernel in $(daemons_of "$(runtime)" sentry-kernel); do
+                [ "$(cat "/proc/$kernel/comm")" = sentry-kernel ] && kill -KILL "$kernel" && break
+        done
+        check "$w: its sentry-kernel is killed" await 20 gone "$kernel"
+        is "$(sctl exec "abstract-$w" /usr/bin/python3 -c '
+import socket
+a = socket.socket(socket.AF_UNIX); a.bind("\0kept"); a.listen(); b = socket.socket(socket.AF_UNIX); b.connect("\0kept")
+print(socket.if_nametoindex("lo"))
+try: socket.socket(socket.AF_UNIX).connect("\0'"$ABSTRACT"'")
+except OSError as e: print(e.errno)' 2>&1)" $'1\n111' "$w: another sentry-kernel has sockets made there, too"
+        like "$(sctl exec "abstract-$w" sh -c 'hostname kept; cat /proc/sys/kernel/hostname' 2>&1)" '^kept$' "$w: … and shows the host name"
+        check "$w: … and lists them" sctl sockets "abstract-$w"
         isnt "$(makers)" '' "$w: one that loses its launcher"
         for launcher in $(daemons_of "$(runtime)" sentryctl); do
                 [ "$(cat "/proc/$launcher/comm")" = sentryctl ] && kill -KILL "$launcher"
@@ -111,4 +128,5 @@ ABSTRACT=sentryd-abstract-$$
 started $!
 await 10 grep -q ready "$TESTDIR/abstract" || bail "no abstract socket"
 each_user apart
+ends
 done_testing

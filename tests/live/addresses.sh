@@ -183,6 +183,7 @@ paused() {
 
 race() {
         local w=$WHO out
+        T=$((seconds + 60))
         out=$(sctl run --profile race --ro-bind "$TESTDIR/racer" "$TESTDIR/racer" "$seconds" 4001 4002 /tmp 2>&1)
         like "$out" 'allowed [1-9]' "$w: a racer reaches what is allowed"
         like "$out" 'denied 0$' "$w: and nothing else ($out)"

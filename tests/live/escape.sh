@@ -77,6 +77,61 @@ s = socket.socket(socket.AF_UNIX); s.connect("\0'"$ABSTRACT"'")'
         check_fails "$w: system V objects of the host are out of sight" sctl run sh -c 'ipcs -q | grep -q 0x'
 }
 
+# Every kind of mount: no .. and no link leads out of it, by whatever name it is called.
+mounts() {
+        local w=$WHO d=$WORK/mounts dir=$WORK/.config/sentryd/profiles
+        mkdir -p "$d"/{inside,upper,work,secret} "$dir"
+        echo secret >"$d/secret/file"
+        ln -s "$d/secret" "$d/inside/out"
+        ln -s ../../../../../../../../../../../"$d/secret" "$d/inside/up"
+        cat >"$dir/kinds.json" <<JSON
+{ "mounts": [ { "destination": "/proc", "type": "proc" }, { "destination": "/dev", "type": "dev" },
+              { "destination": "/tmp", "type": "tmpfs" }, { "destination": "/var/tmp", "type": "tmpfs" },
+              { "destination": "/run", "type": "tmpfs" }, { "destination": "/mnt", "type": "tmpfs" },
+              { "destination": "/mnt/bind", "source": "$d/inside", "type": "bind", "options": ["rw"] },
+              { "destination": "/mnt/tree", "source": "$d/inside", "type": "bind", "options": ["rbind", "ro"] },
+              { "destination": "/mnt/proc", "type": "proc", "options": ["hidepid=2"] }, { "destination": "/mnt/sys", "type": "sysfs" },
+              { "destination": "/mnt/queue", "type": "mqueue" }, { "destination": "/mnt/pts", "type": "devpts" },
+              { "destination": "/mnt/kept", "type": "overlay",
+                "options": ["lowerdir=$d/inside", "upperdir=$d/upper", "workdir=$d/work"] },
+              { "destination": "/mnt/away", "type": "overlay", "options": ["lowerdir=$d/inside"] } ],
+  "sentry": { "extends": "default", "network": "private" } }
+JSON
+        mine "$d" "$WORK/.config"
+        # shellcheck disable=SC2016
+        is "$(sctl run -p kinds /usr/bin/python3 -c '
+import os, sys
+secret, up, bad, tried, kinds = sys.argv[1], "/.." * 20, set(), 0, set()
+root = os.stat("/")
+def look(path):
+    global tried
+    tried += 1
+    if os.path.exists(path + "/file"): bad.add(path)
+for line in open("/proc/self/mountinfo").read().splitlines():
+    fields = line.split()
+    target, kind = fields[4].encode().decode("unicode_escape"), fields[fields.index("-") + 1]
+    if not os.path.isdir(target): continue
+    kinds.add(kind)
+    look(target + up + secret); look(target + secret)
+    try:
+        if not os.path.samestat(os.stat(target + up), root): bad.add(target + ": another root")
+        fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError: continue
+    for base in ("/proc/self/fd/%d" % fd, "/dev/fd/%d" % fd, "/proc/thread-self/fd/%d" % fd, "/proc/1/root" + target):
+        look(base + up + secret); look(base + secret)
+    for name in ("out", "up"): look(target + "/" + name)
+    for name, to in (("made", secret), ("made-up", up[1:] + secret), ("made-fd", "/proc/self/fd/%d%s%s" % (fd, up, secret))):
+        try: os.symlink(to, target + "/" + name)
+        except OSError: continue
+        look(target + "/" + name); os.unlink(target + "/" + name)
+    os.close(fd)
+for path in ("/proc/1/cwd", "/proc/1/root", "/proc/self/task/%d/root" % os.getpid(), "/mnt/proc/1/root", "/mnt/proc/self/cwd"):
+    look(path + up + secret); look(path + secret)
+print(sorted(bad), tried > 100, sorted({"proc", "tmpfs", "sysfs", "mqueue", "devpts", "overlay"} - kinds))' "$d/secret" 2>&1)" \
+                "[] True []" "$w: no mount of any kind is a way out"
+        check "$w: … of what is there" test -f "$d/secret/file"
+}
+
 # An abstract socket of the host's that anyone may connect to
 ABSTRACT=sentryd-test-$$
 /usr/bin/python3 -c '
@@ -86,4 +141,5 @@ print("ready", flush=True); time.sleep(600)' "$ABSTRACT" >"$TESTDIR/abstract" &
 started $!
 await 10 grep -q ready "$TESTDIR/abstract" || bail "no abstract socket"
 each_user ways
+each_user mounts
 done_testing

@@ -79,6 +79,26 @@ def sockets():
     keep(socket.socket())                    # never bound
     return ""
 
+def closing():  # states that last as long as a peer does not read, or does not accept
+    def stuck():
+        s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(1)
+        c = socket.create_connection(s.getsockname()); d = s.accept()[0]
+        c.setblocking(False); d.setblocking(False)
+        keep(s, c, d)
+        return c, d
+    def fill(x):
+        try:
+            while True: x.send(b"x" * 65536)
+        except BlockingIOError: pass
+    c, d = stuck(); fill(c); c.shutdown(socket.SHUT_WR)       # fin-wait-1
+    c, d = stuck(); fill(d); c.shutdown(socket.SHUT_WR)
+    while b"08" not in open("/proc/net/tcp", "rb").read(): time.sleep(0.01)
+    d.shutdown(socket.SHUT_WR)                                # last-ack
+    s = socket.socket(); s.bind(("127.0.0.1", 11007)); s.listen(0); keep(s)
+    for i in range(4):
+        x = socket.socket(); x.setblocking(False); x.connect_ex(s.getsockname()); keep(x)  # syn-sent
+    return ""
+
 def flight(n):  # descriptors on their way
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -225,7 +245,7 @@ end_box() {
 }
 
 sockets() {
-        local w=$WHO
+        local w=$WHO state
         start box
         guest sockets
         is "$(socks '[[s["state"], s["recv_queue"], s["send_queue"], s["peer"]] for s in d if s["local"] == "127.0.0.1:11001" and s["state"] == "listen"]')" \
@@ -247,8 +267,12 @@ sockets() {
                 '[2, true]' "$w: a pair of UNIX sockets, each the other's peer"
         is "$(socks '[[s["protocol"], s["state"], len(s["holders"])] for s in d if s["family"] == "inet" and not s["local"]]')" \
                 '[["tcp", "unconnected", 1]]' "$w: a socket that was never bound"
+        guest closing
+        for state in fin-wait-1 last-ack syn-sent; do
+                isnt "$(socks "len([s for s in d if s['state'] == '$state'])")" 0 "$w: $state"
+        done
         is "$(sctl fds box --json=short | json 'sorted(set(f["object"]["state"] for f in d[0]["fds"] if f["kind"] == "socket"))')" \
-                '["close-wait", "established", "listen", "unconnected"]' "$w: their states are with the descriptors, too"
+                '["close-wait", "established", "fin-wait-1", "fin-wait-2", "last-ack", "listen", "syn-sent", "unconnected"]' "$w: their states are with the descriptors, too"
         end_box
 }
 

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Programs that mount (sentry.mounts): they get what the profile allows, and nothing that the launcher mounted or hid can be
-# taken off, made writable, copied bare or looked beneath.
+# taken off, made writable, copied bare or looked beneath. Racers try; $SENTRYD_RACE_SECONDS: how long (2 seconds each time).
 
 . "${srcdir:-.}/tests/lib/tap.sh"
+
+seconds=${SENTRYD_RACE_SECONDS:-2}
 
 cat >"$TESTDIR/guest.py" <<'PY'
 import ctypes, errno, os, signal, sys, threading, time
@@ -138,6 +140,37 @@ def race(seconds):  # all strings change while they are looked at
     stop.append(1); thread.join()
     return n > 0, sorted(bad), same()
 
+def relink(seconds):  # the places that paths lead to change while they are followed
+    os.mkdir("/tmp/r"); os.symlink("/tmp/b", "/tmp/r/link")
+    places = ("/tmp/b", "/proc", "/dev", "/", "/proc/sys", "/proc/1/root", "/proc/self/cwd", "../r/link", "/proc/self/fd")
+    stop, n, bad = [], 0, set()
+    def rewrite():
+        i = 0
+        while not stop:
+            i += 1
+            os.symlink(places[i % len(places)], "/tmp/r/new"); os.rename("/tmp/r/new", "/tmp/r/link")
+    def shows(path):
+        try: open(path).close(); return True
+        except OSError: return False
+    if any(shows(p + "/kcore") for p in ("/proc", "/proc/1/root/proc")): bad.add("kcore is there anyway")
+    thread = threading.Thread(target=rewrite); thread.start()
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        for flags in (BIND, BIND | REC):
+            if mount("/tmp/r/link", "/tmp/a", flags=flags) != "OK": continue
+            n += 1
+            bad.update(p for p in ("/tmp/a/kcore", "/tmp/a/proc/kcore") if shows(p))
+            if flags == BIND: bad.update(" ".join(f) for f in new() if f[f.index("-") + 1] in ("proc", "sysfs"))
+            umount("/tmp/a", DETACH)
+        umount("/tmp/r/link", DETACH); umount("/tmp/r/link/kcore"); umount("/tmp/r/link/sys/kernel/hostname", DETACH)
+        mount(None, "/tmp/r/link", flags=REMOUNT | BIND); mount("/tmp/r/link", "/tmp/b", flags=MOVE)
+        if mount("t", "/tmp/r/link", "tmpfs") == "OK":
+            for f in new(): umount(f[4].encode().decode("unicode_escape"), DETACH)
+    stop.append(1); thread.join()
+    while new():
+        for f in reversed(new()): umount(f[4].encode().decode("unicode_escape"), DETACH)
+    return n > 0, sorted(bad), same()
+
 def flood():
     seen = {}
     for i in range(10000):
@@ -192,10 +225,13 @@ memory() { # of the sentry-kernel, in KiB
 mounting_runs() { running mounting; }
 
 mounting() {
-        local w=$WHO run rss profiles=$WORK/.config/sentryd/profiles
+        local w=$WHO run rss race profiles=$WORK/.config/sentryd/profiles
 
         mkdir -p "$profiles"
-        echo '{ "sentry": { "extends": "default", "mounts": "emulated" } }' >"$profiles/mounter.json"
+        # Copies of all that there is may be many: what others mount on this machine, as far as it is seen inside, is among it.
+        echo '{ "sentry": { "extends": "default", "mounts": { "types": ["tmpfs", "bind", "proc", "overlay"], "max": 4096 } } }' \
+                >"$profiles/mounter.json"
+        echo '{ "sentry": { "extends": "default", "mounts": "emulated" } }' >"$profiles/mounter-64.json"
         echo '{ "sentry": { "extends": "mounter", "pid": "host" } }' >"$profiles/mounter-host.json"
         echo '{ "sentry": { "extends": "mounter", "nestedNamespaces": 3 } }' >"$profiles/mounter-nest.json"
         echo '{ "sentry": { "extends": "mounter", "landlock": "full" } }' >"$profiles/mounter-landlock.json"
@@ -221,7 +257,10 @@ mounting() {
         is "$(guest strict)" "= OK OK nodev nosuid 256 True OK" "$w: nosuid, nodev and the size of a tmpfs are forced"
         is "$(guest links)" "= OK 6 OK True" "$w: links and .. lead inside"
         is "$(guest modern)" "= ENOSYS EPERM EPERM" "$w: newer calls are not there, a new root is refused"
-        is "$(guest race 5)" "= True [] True" "$w: nothing is won by changing strings during the call"
+        T=$((seconds + 60)) race=$(guest race "$seconds")
+        is "$race" "= True [] True" "$w: nothing is won by changing strings during the call"
+        T=$((seconds + 60)) race=$(guest relink "$seconds")
+        is "$race" "= True [] True" "$w: … nor by changing links"
         is "$(guest dying)" "= OK OK True" "$w: callers may die"
         check_fails "$w: no device can be made on a tmpfs" sctl run --profile=mounter sh -c \
                 'mkdir /tmp/a && mount -t tmpfs t /tmp/a && mknod /tmp/a/null c 1 3'
@@ -239,7 +278,7 @@ mounting() {
         is "$(guest nested)" "= EINVAL OK OK EINVAL EPERM True" "$w: all that holds in namespaces made inside"
 
         # shellcheck disable=SC2034
-        PROFILE=mounter
+        PROFILE=mounter-64
         T=300 guest flood >"$TESTDIR/flood" &
         run=$!
         started "$run"

@@ -68,6 +68,45 @@ pasta() {
         check "$w: … with the sandbox" await 20 nothing_listed
 }
 
+# Bytes go out by pasta: to an address that is none of the sandbox's, of a machine that is no more than a namespace here.
+through() {
+        local w=root out server
+        [ "$(id -u)" -eq 0 ] || { skip "data goes through pasta" "it takes root to make a network to go to"; return; }
+        command -v pasta >/dev/null || { skip "$w: data goes through pasta" "it is not installed (package passt)"; return; }
+        server='import socket, threading
+def udp():
+    u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("10.99.0.1", 7000))
+    while True: data, who = u.recvfrom(2000); u.sendto(data[::-1], who)
+threading.Thread(target=udp, daemon=True).start()
+s = socket.socket(); s.bind(("10.99.0.1", 7000)); s.listen(9); print("up", flush=True)
+while True:
+    c, n = s.accept()[0], 0
+    while True:
+        data = c.recv(65536); n += len(data)
+        if not data: break
+    c.sendall(b"%d" % n); c.close()'
+        # shellcheck disable=SC2016
+        out=$(SERVER=$server timeout -k 5 90 unshare --net bash -c '
+                ip link set lo up && ip link add out0 type veth peer out1 && ip addr add 10.88.0.2/24 dev out0 &&
+                        ip link set out0 up && ip link set out1 up && ip route add default via 10.88.0.1 &&
+                        ip addr add 10.99.0.1/32 dev lo || { echo "no network"; exit; }
+                coproc /usr/bin/python3 -c "$SERVER"
+                read -r _ <&"${COPROC[0]}"
+                exec {COPROC[0]}<&- {COPROC[1]}>&-
+                "$SENTRYCTL" run -p out /usr/bin/python3 -c "
+import socket
+c = socket.create_connection((\"10.99.0.1\", 7000), 20); c.settimeout(20)
+c.sendall(b\"x\" * 3000000); c.shutdown(socket.SHUT_WR); print(c.recv(100).decode())
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.settimeout(20); u.connect((\"10.99.0.1\", 7000))
+for i in range(5):
+    u.send(b\"abc\")
+    try: print(u.recv(100).decode()); break
+    except TimeoutError: pass"
+                kill "$COPROC_PID"' 2>"$TESTDIR/through.err")
+        [ "$out" != "no network" ] || { skip "$w: data goes through pasta" "$(tail -n 1 "$TESTDIR/through.err")"; return; }
+        is "$out" $'3000000\ncba' "$w: data goes through pasta" || diag "$(cat "$TESTDIR/through.err")"
+}
+
 # A default route of the machine's own: the first destination that is 0.
 ROUTE=$(awk '$2 == "00000000" { print $1; exit }' /proc/net/route)
 mkdir "$TESTDIR/www"
@@ -82,4 +121,5 @@ await 10 test -s "$TESTDIR/port" || bail "no server"
 PORT=$(cat "$TESTDIR/port")
 each_user modes
 each_user pasta
+through
 done_testing

@@ -45,9 +45,18 @@ done
 asked() { [ "$(timeout 5 redis-cli get n)" -gt "$1" ]; }
 check "a load is on" await 30 asked 20 || diag "$(redis-cli incr n; redis-cli get n; tail -n 3 /test/load.*.err; journalctl -b --no-pager -u redis-server -u sentryd | tail -n 30; cat /var/log/redis/*.log)"
 check "sentryd restarts in the middle of it" systemctl restart sentryd.service
-check "the load goes on" await 30 asked $(($(redis-cli get n) + 30))
+check "the load goes on" await 60 asked $(($(redis-cli get n) + 30))
+for name in "${services[@]}"; do
+        check "$name: sentryd knows it again" await 60 in_sandbox "$name"
+done
 for name in nginx $postgres; do
         check "$name reloads" systemctl reload "$name"
+done
+pkill -KILL -x sentry-kernel
+kill -KILL "$(show MainPID sentryd)"
+check "after a kill of sentryd and of all sentry-kernels, too" await 60 asked $(($(redis-cli get n) + 30))
+for name in "${services[@]}"; do
+        check "$name: sentryd knows it again" await 60 in_sandbox "$name"
 done
 : >/test/enough
 for pid in "${loads[@]}"; do

@@ -6,6 +6,7 @@ unit_kernelemu_tests = \
 	tests/unit/test-cpuset \
 	tests/unit/test-kernel \
 	tests/unit/test-kernel-log \
+	tests/unit/test-mount \
 	tests/unit/test-ratelimit \
 	tests/unit/test-record \
 	tests/unit/test-sockets \
@@ -14,10 +15,12 @@ unit_kernelemu_tests = \
 	tests/unit/test-tasks \
 	tests/unit/test-timers \
 	tests/unit/test-timer-queue \
+	tests/unit/test-unix \
 	tests/unit/test-others
 unit_common_tests = \
 	tests/unit/test-arguments \
 	tests/unit/test-filter \
+	tests/unit/test-journal \
 	tests/unit/test-image \
 	tests/unit/test-inject \
 	tests/unit/test-profile \
@@ -43,6 +46,12 @@ tests_unit_test_kernel_log_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_kernel_log_LDADD = libkernelemu.a
 tests_unit_test_ratelimit_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_ratelimit_LDADD = libkernelemu.a
+tests_unit_test_mount_SOURCES = tests/unit/test-mount.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_mount_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_mount_LDADD = libkernelemu.a
+tests_unit_test_unix_SOURCES = tests/unit/test-unix.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_unix_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_unix_LDADD = libkernelemu.a
 tests_unit_test_record_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_record_LDADD = libkernelemu.a
 tests_unit_test_timers_SOURCES = tests/unit/test-timers.c tests/unit/fake-host.h tests/lib/tap.h
@@ -77,6 +86,10 @@ tests_unit_test_inject_LDADD = libimage.a libcommon.a $(JSON_LIBS)
 tests_unit_test_profile_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_profile_CFLAGS = $(unit_common_cflags)
 tests_unit_test_profile_LDADD = $(unit_common_libs)
+tests_unit_test_journal_SOURCES = tests/unit/test-journal.c daemon/kernel/journal.c tests/unit/fake-host.h tests/lib/tap.h
+tests_unit_test_journal_CPPFLAGS = $(unit_cppflags) -I$(top_srcdir)/daemon/kernel
+tests_unit_test_journal_CFLAGS = $(unit_common_cflags) $(SYSTEMD_CFLAGS)
+tests_unit_test_journal_LDADD = libkernelemu.a $(unit_common_libs)
 tests_unit_test_rendezvous_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_rendezvous_CFLAGS = $(unit_common_cflags)
 tests_unit_test_rendezvous_LDADD = $(unit_common_libs)
