@@ -14,6 +14,8 @@
 #define EMBEDDED_TRIES 3U
 #define BACK_USEC UINT64_C(10000000) /* how long a daemon that went away may take to come back */
 #define INTERACTIVE_USEC (330U * UINT64_C(1000000)) /* more than sentryd gives polkit for asking a person */
+#define QUICK_USEC UINT64_C(1000000) /* a daemon that goes away after less than that … */
+#define QUICK_MAX 200U               /* … does so that often in a row at most */
 #define DRIVER_NAME "org.freedesktop.DBus"
 #define DRIVER_PATH "/org/freedesktop/DBus"
 
@@ -289,20 +291,23 @@ static int send_token(Ctl *ctl, uint64_t token) {
 /* Makes a call, and makes it again when the daemon goes away before it answers. */
 static int send_until_answered(Ctl *ctl, sd_bus_message **call, uint64_t timeout_usec, sd_bus_error *error,
                                sd_bus_message **ret) {
-        uint64_t token = token_for(*call), deadline = 0;
+        uint64_t token = token_for(*call), deadline = 0, began, now;
+        unsigned n_quick = 0;
         int r;
 
         for (;;) {
+                began = now_usec();
                 r = token != 0 ? send_token(ctl, token) : 0;
                 if (r >= 0)
                         r = sd_bus_call(ctl->bus, *call, timeout_usec, error, ret);
                 if (r >= 0 || !is_orphaned(ctl, r, error))
                         break;
                 ctl->n_lost++;
-                if (deadline == 0)
-                        deadline = now_usec() + BACK_USEC;
-                else if (now_usec() >= deadline)
+                now = now_usec();
+                n_quick = now - began < QUICK_USEC ? n_quick + 1 : 0;
+                if (n_quick > QUICK_MAX) /* they die as soon as they are there */
                         break;
+                deadline = now + BACK_USEC;
                 if (reconnect(ctl, deadline) < 0 || make_again(ctl, call) < 0)
                         break;
                 sd_bus_error_free(error);
