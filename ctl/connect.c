@@ -13,9 +13,9 @@
 
 #define EMBEDDED_TRIES 3U
 #define BACK_USEC UINT64_C(10000000) /* how long a daemon that went away may take to come back */
-#define QUICK_USEC UINT64_C(1000000) /* a daemon that goes away sooner may do so because of our call */
-#define QUICK_MAX 20U
 #define INTERACTIVE_USEC (330U * UINT64_C(1000000)) /* more than sentryd gives polkit for asking a person */
+#define QUICK_USEC UINT64_C(1000000) /* a daemon that goes away after less than that … */
+#define QUICK_MAX 200U               /* … does so that often in a row at most */
 #define DRIVER_NAME "org.freedesktop.DBus"
 #define DRIVER_PATH "/org/freedesktop/DBus"
 
@@ -291,7 +291,7 @@ static int send_token(Ctl *ctl, uint64_t token) {
 /* Makes a call, and makes it again when the daemon goes away before it answers. */
 static int send_until_answered(Ctl *ctl, sd_bus_message **call, uint64_t timeout_usec, sd_bus_error *error,
                                sd_bus_message **ret) {
-        uint64_t token = token_for(*call), deadline = 0, began;
+        uint64_t token = token_for(*call), deadline = 0, began, now;
         unsigned n_quick = 0;
         int r;
 
@@ -303,12 +303,11 @@ static int send_until_answered(Ctl *ctl, sd_bus_message **call, uint64_t timeout
                 if (r >= 0 || !is_orphaned(ctl, r, error))
                         break;
                 ctl->n_lost++;
-                /* A call that waits may see many daemons come and go: the time is for none being there. One that each
-                 * daemon dies of at once is not made for ever. */
-                deadline = now_usec() + BACK_USEC;
-                n_quick = now_usec() - began < QUICK_USEC ? n_quick + 1 : 0;
-                if (n_quick > QUICK_MAX)
+                now = now_usec();
+                n_quick = now - began < QUICK_USEC ? n_quick + 1 : 0;
+                if (n_quick > QUICK_MAX) /* they die as soon as they are there */
                         break;
+                deadline = now + BACK_USEC;
                 if (reconnect(ctl, deadline) < 0 || make_again(ctl, call) < 0)
                         break;
                 sd_bus_error_free(error);

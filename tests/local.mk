@@ -173,4 +173,5 @@ check-save: all $(check_SCRIPTS)
 # Much more of what tests/live/crash.sh does in a minute: 1,000 kills as root and as a user each.
 .PHONY: check-crash
 check-crash:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/live/crash.sh SENTRYD_TEST_CRASHES=1000 SENTRYD_TEST_DEADLINE=7200
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/live/crash.sh tests/system/crash.sh' SENTRYD_TEST_CRASHES=1000 \
+		SENTRYD_CRASH_ROUNDS=50 SENTRYD_TEST_DEADLINE=7200 SENTRYD_BOOT_DEADLINE=7000

@@ -102,6 +102,7 @@ boot_lay_out() { # TEST
 		[Service]
 		Type=oneshot
 		Environment=SENTRYD_BOOTED=1 SENTRYD_BUILD=/build srcdir=/test/src TERM=dumb HOME=/root
+		Environment=SENTRYD_CRASH_ROUNDS=${SENTRYD_CRASH_ROUNDS:-}
 		Environment=ASAN_OPTIONS=${ASAN_OPTIONS:-} UBSAN_OPTIONS=${UBSAN_OPTIONS:-}
 		ExecStart=/bin/bash /test/src/$1
 		StandardOutput=file:/test/out
