@@ -43,6 +43,7 @@ const Verb verb_dmesg = {
         .name = "dmesg",
         .arguments = "[NAME]",
         .summary = "Print the kernel log of a sandbox",
+        .aside = true,
         .pages = true,
         .run = verb_dmesg_main,
 };

@@ -422,6 +422,7 @@ const Verb verb_show = {
         .name = "show",
         .arguments = "[NAME]",
         .summary = "Print properties as KEY=VALUE",
+        .aside = true,
         .details = "Without NAME, the properties are the daemon's own.\n",
         .options = (const Option[]) {
                 { OPTION_PROPERTY, "property", 'p', "KEY[,KEY...]", false, "Only these" },
