@@ -370,7 +370,7 @@ typedef struct ImageFile {
         bool semaphore;       /* EVENTFD */
         int32_t clock;        /* TIMERFD */
         uint32_t timer_flags; /* TIMERFD: of timerfd_settime(2) */
-        uint64_t value_ns, interval_ns; /* TIMERFD: as timerfd_gettime(2) */
+        uint64_t value_ns, interval_ns; /* TIMERFD: as timerfd_gettime(2), had it been asked when Image.clocks were read */
         ImageBlob termios, winsize;     /* PTY */
         int32_t pty_session, pty_group; /* PTY: of whom it is the terminal; 0 */
         ImageWatch *watches;

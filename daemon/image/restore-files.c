@@ -257,34 +257,64 @@ static int64_t open_eventfd(Restore *restore, const ImageFile *file) {
         return number;
 }
 
+/* What a clock of the sandbox showed when it was saved; false for one that an image does not have. */
+static bool clock_at_save(const Image *image, int32_t clock, int64_t *ret) {
+        switch (clock) {
+        case CLOCK_REALTIME:
+        case CLOCK_REALTIME_ALARM:
+                *ret = image->clocks.realtime_ns;
+                return true;
+        case CLOCK_MONOTONIC:
+                *ret = image->clocks.monotonic_ns;
+                return true;
+        case CLOCK_BOOTTIME:
+        case CLOCK_BOOTTIME_ALARM:
+                *ret = image->clocks.boottime_ns;
+                return true;
+        default:
+                return false;
+        }
+}
+
+/* It is set to the time at which it would have expired next: the kernel then counts what fell due meanwhile. */
 static int64_t open_timerfd(Restore *restore, const ImageFile *file) {
         RestoreProcess *init = &restore->processes[0];
         _cleanup_close_ int fd = -EBADF;
-        struct itimerspec value = {
-                .it_value = { (time_t) (file->value_ns / NSEC_PER_SEC), (long) (file->value_ns % NSEC_PER_SEC) },
-                .it_interval = { (time_t) (file->interval_ns / NSEC_PER_SEC), (long) (file->interval_ns % NSEC_PER_SEC) },
-        };
-        int64_t number;
-        uint64_t at;
+        uint64_t next = file->value_ns, flags = 0, at, ticks, more;
+        struct itimerspec value;
+        int64_t number, then;
         int r;
 
-        /* One that has expired is only armed again when that is read. */
-        if (file->value_ns == 0 && file->value > 0)
-                value.it_value = value.it_interval;
-        number = restore_call(restore, init, "make a timerfd", SYS_timerfd_create, (uint64_t) file->clock, TFD_CLOEXEC);
+        if (next > 0 && clock_at_save(restore->image, file->clock, &then) && then >= 0) {
+                next = MIN(next, (uint64_t) INT64_MAX - (uint64_t) then) + (uint64_t) then;
+                flags = TFD_TIMER_ABSTIME;
+                if (file->timer_flags & TFD_TIMER_ABSTIME)
+                        flags |= file->timer_flags & TFD_TIMER_CANCEL_ON_SET;
+        }
+        value = (struct itimerspec) {
+                .it_value = { (time_t) (next / NSEC_PER_SEC), (long) (next % NSEC_PER_SEC) },
+                .it_interval = { (time_t) (file->interval_ns / NSEC_PER_SEC), (long) (file->interval_ns % NSEC_PER_SEC) },
+        };
+        number = restore_call(restore, init, "make a timerfd", SYS_timerfd_create, (uint64_t) file->clock, TFD_CLOEXEC | TFD_NONBLOCK);
         if (number < 0)
                 return number;
         r = restore_put(restore, init, 0, &value, sizeof(value), &at);
         if (r < 0)
                 return r;
-        if ((value.it_value.tv_sec != 0 || value.it_value.tv_nsec != 0) &&
-            restore_call(restore, init, "set a timerfd", SYS_timerfd_settime, (uint64_t) number, 0, at, 0) < 0)
+        if (next > 0 && restore_call(restore, init, "set a timerfd", SYS_timerfd_settime, (uint64_t) number, flags, at, 0) < 0)
                 return -EIO;
-        if (file->value != 0) {
-                fd = restore_borrow_fd(restore, (int) number);
-                if (fd < 0 || ioctl(fd, TFD_IOC_SET_TICKS, &file->value) < 0)
-                        return restore_fail(restore, fd < 0 ? fd : -errno, "cannot set the expirations of a timerfd");
-        }
+        if (file->value == 0)
+                return number;
+
+        /* The ticks that it had and those it has got already: setting them forgets the latter, so they are read before. */
+        fd = restore_borrow_fd(restore, (int) number);
+        if (fd < 0)
+                return restore_fail(restore, fd, "cannot set the expirations of a timerfd");
+        ticks = file->value;
+        if (next > 0 && read(fd, &more, sizeof(more)) == sizeof(more) && more <= UINT64_MAX - ticks)
+                ticks += more;
+        if (ioctl(fd, TFD_IOC_SET_TICKS, &ticks) < 0)
+                return restore_fail(restore, -errno, "cannot set the expirations of a timerfd");
         return number;
 }
 

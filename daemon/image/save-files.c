@@ -16,11 +16,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/timerfd.h>
 
 #include "save-files.h"
 #include "util.h"
 
 #define TABLE_FDS_MAX IMAGE_FDS_MAX
+#define TIMERFD_TRIES 16U
 
 static int kcmp(pid_t a, pid_t b, int type, unsigned long x, unsigned long y) {
         long r = syscall(SYS_kcmp, a, b, type, x, y);
@@ -108,13 +110,42 @@ static uint64_t info_time(const char *info, const char *key) {
         return p && sscanf(p, "(%" SCNu64 ", %" SCNu64 ")", &sec, &nsec) == 2 ? sec * 1000000000U + nsec : 0;
 }
 
+static int read_info(pid_t pid, int number, char **ret) {
+        char name[64];
+
+        (void) snprintf(name, sizeof(name), "fdinfo/%d", number);
+        return save_read_proc(pid, name, ret);
+}
+
+/* The timer runs on while we look. Being asked makes one with a period count what has expired since it was last read, which
+ * fdinfo alone does not show; one that expires between the question and the look is asked again. */
 static int describe_timerfd(FileContext *context, ImageFile *file) {
+        Save *save = context->files->save;
+        pid_t pid = save->processes[context->process].pid;
+        uint64_t since = 0;
+
         file->kind = IMAGE_FILE_TIMERFD;
         file->clock = (int32_t) info_number(context->info, "clockid", 10);
-        file->value = info_number(context->info, "ticks", 10);
         file->timer_flags = (uint32_t) info_number(context->info, "settime flags", 8) & 3;
-        file->value_ns = info_time(context->info, "it_value");
-        file->interval_ns = info_time(context->info, "it_interval");
+        for (unsigned i = 0; i < TIMERFD_TRIES; i++) {
+                _cleanup_free_ char *info = NULL;
+                struct itimerspec value;
+                int r;
+
+                if (timerfd_gettime(context->fd, &value) < 0)
+                        return -errno;
+                since = save_now() - save->times.clocks;
+                r = read_info(pid, context->number, &info);
+                if (r < 0)
+                        return r;
+                file->value = info_number(info, "ticks", 10);
+                file->value_ns = (uint64_t) value.it_value.tv_sec * 1000000000U + (uint64_t) value.it_value.tv_nsec;
+                file->interval_ns = (uint64_t) value.it_interval.tv_sec * 1000000000U + (uint64_t) value.it_interval.tv_nsec;
+                if (file->value_ns == 0 || info_time(info, "it_value") != 0)
+                        break;
+        }
+        if (file->value_ns != 0)
+                file->value_ns = MIN(file->value_ns + since, (uint64_t) INT64_MAX);
         return 0;
 }
 
@@ -385,13 +416,6 @@ static void describe_owner(const FileContext *context, ImageFile *file) {
         }
         signo = fcntl(context->fd, F_GETSIG);
         file->signal = signo > 0 ? signo : 0;
-}
-
-static int read_info(pid_t pid, int number, char **ret) {
-        char name[64];
-
-        (void) snprintf(name, sizeof(name), "fdinfo/%d", number);
-        return save_read_proc(pid, name, ret);
 }
 
 static int new_file(Files *files, size_t process, int pidfd, int number, size_t at, uint32_t *ret) {

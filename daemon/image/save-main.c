@@ -203,6 +203,7 @@ static int save_clocks(Save *save) {
         int64_t sec, nsec;
         const char *p;
 
+        save->times.clocks = save_now();
         clocks->realtime_ns = read_clock(CLOCK_REALTIME);
         clocks->monotonic_ns = read_clock(CLOCK_MONOTONIC);
         clocks->boottime_ns = read_clock(CLOCK_BOOTTIME);

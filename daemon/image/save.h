@@ -55,7 +55,7 @@ typedef struct SaveObject { /* where the contents of Image.objects[i] come from 
 } SaveObject;
 
 typedef struct SaveTimes { /* ns of CLOCK_MONOTONIC */
-        uint64_t begin, stopped, read, copied, done;
+        uint64_t begin, clocks, stopped, read, copied, done; /* clocks: when those of the image were read */
 } SaveTimes;
 
 typedef struct Save {
