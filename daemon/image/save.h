@@ -67,7 +67,6 @@ typedef struct Save {
         uint32_t walls;
         int64_t started_usec;
         int compress;         /* level, 0: none */
-        bool tcp_reset;
         pid_t init;           /* the host's */
 
         Image *image;

@@ -32,7 +32,7 @@
 
 typedef struct SaveOptions {
         const char *name;
-        bool leave_running, tcp_reset;
+        bool leave_running;
         int compress;
 } SaveOptions;
 
@@ -310,7 +310,6 @@ static int make_request(Saver *saver, const SaveOptions *options, int *ret) {
         (void) json_object_object_add(request, "container", json_object_new_string(container));
         (void) json_object_object_add(request, "init", json_object_new_int64(sentry->init_pid));
         (void) json_object_object_add(request, "compress", json_object_new_int64(options->compress));
-        (void) json_object_object_add(request, "tcpReset", json_object_new_int64(options->tcp_reset));
         (void) json_object_object_add(request, "walls", json_object_new_int64(sentry->walls));
         (void) json_object_object_add(request, "started", json_object_new_int64((int64_t) sentry->started_usec));
         text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
@@ -357,7 +356,6 @@ static int start(Saver *saver, const SaveOptions *options) {
 
 static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error) {
         SaveOptions *options = userdata;
-        const char *text;
         int number, r;
 
         if (streq(key, "name"))
@@ -374,16 +372,8 @@ static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bu
                                                  "are 0 (none) to %d.", options->compress, COMPRESS_MAX);
                 return r;
         }
-        if (streq(key, "tcp")) {
-                r = sd_bus_message_read(m, "v", "s", &text);
-                if (r >= 0 && !streq(text, "reset") && !streq(text, "refuse"))
-                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                                 "\"%s\" cannot be done to TCP connections, \"refuse\" and \"reset\" can.", text);
-                options->tcp_reset = r >= 0 && streq(text, "reset");
-                return r;
-        }
         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown option \"%s\" of Save, known are \"name\", "
-                                 "\"leaveRunning\", \"compress\" and \"tcp\".", key);
+                                 "\"leaveRunning\" and \"compress\".", key);
 }
 
 static int start_error(Saver *saver, int r, const char *message, sd_bus_error *error) {

@@ -307,6 +307,7 @@ while True:
     for i in range(60): libc.umount2(b"/mnt/%d" % i, 2)
 PY
         mine "$TESTDIR/changer.py"
+        rm -f "$TESTDIR/changer" # the one before wrote its own number there
         if [ "$w" = user ]; then
                 as_user /usr/bin/python3 "$TESTDIR/changer.py" "$host_pid" >"$TESTDIR/changer" 2>&1 9>&- &
         else
