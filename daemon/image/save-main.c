@@ -364,6 +364,7 @@ int save_main(void) {
         if (r < 0 || save.n_reasons > 0) {
                 if (r >= 0)
                         r = -EOPNOTSUPP;
+                image_writer_done(&save.writer); /* whoever hears of it finds nothing there */
                 /* What was found before an error is of use, too. */
                 if (save.message && save.reasons)
                         (void) string_appendf(&save.reasons, "\n%s", save.message);

@@ -81,7 +81,16 @@ static int ask(HostSeccomp *host, const MakerRequest *request, int ret[], size_t
                 r = -errno;
         if (r >= 0)
                 r = hear(host->maker_fd, request->id, ret, n, &came, &answer);
+        /* What was made comes first, and then that nobody else holds it any more. */
+        if (r >= 0 && answer.error == 0 && came > 0) {
+                MakerAnswer alone = {};
+                size_t none = 0;
+
+                r = hear(host->maker_fd, request->id, NULL, 0, &none, &alone);
+        }
         if (r < 0) {
+                for (size_t i = 0; i < came; i++)
+                        safe_close(ret[i]);
                 /* What it might answer later nobody would tell from other answers. */
                 log_error("%s: no more UNIX sockets can be made for the sandbox: who makes them is gone or does not answer "
                           "(%s)", host->sentry->name, strerror(-r));

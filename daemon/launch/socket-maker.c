@@ -85,6 +85,9 @@ static _Noreturn void serve(void) {
                 r = answer(request.id, error, fds, error == 0 ? n : 0);
                 safe_close(fds[0]);
                 safe_close(fds[1]);
+                /* And once more, when the caller's descriptors are the only ones: it may close them and look. */
+                if (r >= 0 && error == 0)
+                        r = answer(request.id, 0, NULL, 0);
                 if (r < 0)
                         _exit(0);
         }
