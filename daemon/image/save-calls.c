@@ -12,7 +12,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/ptrace.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -266,3 +269,33 @@ void save_calls_end(Save *save, SaveProcess *process, Inject *inject) {
 }
 
 #endif
+
+int save_refuse_sysv(Save *save, const SaveProcess *process, Inject *inject) {
+        struct shm_info shm = {};
+        struct seminfo sem = {};
+        struct msginfo msg = {};
+        int r;
+
+        r = (int) MIN(inject_call(inject, SYS_shmctl, 0, SHM_INFO, process->scratch), (int64_t) 0);
+        if (r >= 0)
+                r = inject_read(inject->tid, process->scratch, &shm, sizeof(shm));
+        if (r >= 0)
+                r = (int) MIN(inject_call(inject, SYS_semctl, 0, 0, SEM_INFO, process->scratch), (int64_t) 0);
+        if (r >= 0)
+                r = inject_read(inject->tid, process->scratch, &sem, sizeof(sem));
+        if (r >= 0)
+                r = (int) MIN(inject_call(inject, SYS_msgctl, 0, MSG_INFO, process->scratch), (int64_t) 0);
+        if (r >= 0)
+                r = inject_read(inject->tid, process->scratch, &msg, sizeof(msg));
+        if (r == -ENOSYS) /* a kernel without them */
+                return 0;
+        if (r < 0)
+                return r;
+        if (shm.used_ids > 0)
+                save_refuse(save, "%d System V shared memory segments: `sentryctl ipc` lists them, ipcrm(1) removes them", shm.used_ids);
+        if (sem.semusz > 0)
+                save_refuse(save, "%d System V semaphore sets: `sentryctl ipc` lists them, ipcrm(1) removes them", sem.semusz);
+        if (msg.msgpool > 0)
+                save_refuse(save, "%d System V message queues: `sentryctl ipc` lists them, ipcrm(1) removes them", msg.msgpool);
+        return 0;
+}

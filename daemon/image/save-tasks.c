@@ -10,12 +10,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -423,37 +420,6 @@ static uint64_t find_hole(const ImageProcess *image) {
         return size >= SCRATCH_GAP ? best & ~(uint64_t) (IMAGE_PAGE - 1) : 0;
 }
 
-/* What is System V's is nobody's, so it is asked for as a whole: it would be lost without a word. */
-static int refuse_sysv(Save *save, const SaveProcess *process, Inject *inject) {
-        struct shm_info shm = {};
-        struct seminfo sem = {};
-        struct msginfo msg = {};
-        int r;
-
-        r = (int) MIN(inject_call(inject, SYS_shmctl, 0, SHM_INFO, process->scratch), (int64_t) 0);
-        if (r >= 0)
-                r = inject_read(inject->tid, process->scratch, &shm, sizeof(shm));
-        if (r >= 0)
-                r = (int) MIN(inject_call(inject, SYS_semctl, 0, 0, SEM_INFO, process->scratch), (int64_t) 0);
-        if (r >= 0)
-                r = inject_read(inject->tid, process->scratch, &sem, sizeof(sem));
-        if (r >= 0)
-                r = (int) MIN(inject_call(inject, SYS_msgctl, 0, MSG_INFO, process->scratch), (int64_t) 0);
-        if (r >= 0)
-                r = inject_read(inject->tid, process->scratch, &msg, sizeof(msg));
-        if (r == -ENOSYS) /* a kernel without them */
-                return 0;
-        if (r < 0)
-                return r;
-        if (shm.used_ids > 0)
-                save_refuse(save, "%d System V shared memory segments: `sentryctl ipc` lists them, ipcrm(1) removes them", shm.used_ids);
-        if (sem.semusz > 0)
-                save_refuse(save, "%d System V semaphore sets: `sentryctl ipc` lists them, ipcrm(1) removes them", sem.semusz);
-        if (msg.msgpool > 0)
-                save_refuse(save, "%d System V message queues: `sentryctl ipc` lists them, ipcrm(1) removes them", msg.msgpool);
-        return 0;
-}
-
 static int save_process_inside(Save *save, size_t index, Inject *inject, const char *status) {
         ImageProcess *image = save->image->processes + index;
         SaveProcess *process = save->processes + index;
@@ -508,7 +474,7 @@ static int save_inside(Save *save, size_t index, const char *status) {
                                 return (int) x;
                         r = save_process_inside(save, index, &inject, status);
                         if (r >= 0 && index == 0) /* all have the same IPC namespace, else they are refused */
-                                r = refuse_sysv(save, process, &inject);
+                                r = save_refuse_sysv(save, process, &inject);
                 }
                 if (r >= 0)
                         r = save_thread_inside(process, task, &inject, image->threads + i);

@@ -113,6 +113,8 @@ void save_calls_adopt(const SaveProcess *process, SaveThread *thread);
 int save_calls_thread(Save *save, SaveProcess *process, SaveThread *thread, Inject *ret);
 int save_calls_thread_end(Save *save, SaveProcess *process, SaveThread *thread);
 void save_calls_end(Save *save, SaveProcess *process, Inject *inject);
+/* Refuses a sandbox that has System V IPC objects: they are nobody's, and would be lost without a word. */
+int save_refuse_sysv(Save *save, const SaveProcess *process, Inject *inject);
 
 /* save-tasks.c */
 int save_tasks(Save *save);

@@ -58,6 +58,7 @@ static void forget(Saver *saver) {
         saver->records_fd = safe_close(saver->records_fd);
         saver->pidfd = safe_close(saver->pidfd);
         saver->call = sd_bus_message_unref(saver->call);
+        saver->reply = sd_bus_message_unref(saver->reply);
         free(TAKE_PTR(saver->name));
         saver->pid = 0;
         saver->clocks_stopped = saver->answered = saver->ending = false;
@@ -99,8 +100,9 @@ static void reply_failed(Saver *saver, int error, const char *text) {
         log_warning("%s: could not be saved: %s", name, text);
         if (!saver->call)
                 return;
-        (void) sd_bus_reply_method_errorf(saver->call, error == -EOPNOTSUPP ? BUS_ERROR_CANNOT_SAVE : BUS_ERROR_SAVE_FAILED,
-                                          "Sandbox \"%s\" was not saved and runs on:\n%s", name, text);
+        (void) sd_bus_message_new_method_errorf(saver->call, &saver->reply,
+                                                error == -EOPNOTSUPP ? BUS_ERROR_CANNOT_SAVE : BUS_ERROR_SAVE_FAILED,
+                                                "Sandbox \"%s\" was not saved and runs on:\n%s", name, text);
         saver->call = sd_bus_message_unref(saver->call);
 }
 
@@ -157,8 +159,12 @@ static void resume(Saver *saver) {
 }
 
 static void finish(Saver *saver) {
+        _cleanup_bus_message_ sd_bus_message *reply = TAKE_PTR(saver->reply);
+
         resume(saver);
         forget(saver);
+        if (reply)
+                (void) sd_bus_send(NULL, reply, NULL);
 }
 
 static void say_go(Saver *saver) {
@@ -213,8 +219,13 @@ static void done(Saver *saver, const char *text) {
 
         saver->answered = true;
         set_status(saver, SAVE_SAVED, NULL);
-        if (saver->call && sd_bus_message_new_method_return(saver->call, &reply) >= 0 && append_statistics(reply, text) >= 0)
-                (void) sd_bus_send(NULL, reply, NULL);
+        if (saver->call && sd_bus_message_new_method_return(saver->call, &reply) >= 0 && append_statistics(reply, text) >= 0) {
+                /* We may not see the end of the imager of a sandbox that ends. */
+                if (saver->leave_running)
+                        saver->reply = TAKE_PTR(reply);
+                else
+                        (void) sd_bus_send(NULL, reply, NULL);
+        }
         saver->call = sd_bus_message_unref(saver->call);
         log_info("%s: saved as %s%s", sentry->name, saver->name, saver->leave_running ? "" : ", and ends");
         if (!saver->leave_running) {

@@ -27,6 +27,7 @@ typedef struct Saver {
 
         /* While one is under way */
         sd_bus_message *call;      /* owned: to be answered */
+        sd_bus_message *reply;     /* owned: the answer, sent when the imager is gone and another save may begin; or NULL */
         char *name;                /* owned: what the image will be called */
         bool leave_running;
         int directory_fd;          /* owned, where it will lie */

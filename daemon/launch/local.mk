@@ -64,4 +64,4 @@ sentry_init_LDFLAGS = $(STATIC_LDFLAGS) -Wl,--gc-sections
 pkglibexec_PROGRAMS += sentry-stub
 sentry_stub_SOURCES = daemon/launch/stub/sentry-stub.c
 sentry_stub_CFLAGS = -std=gnu17 $(WARN_CFLAGS) -O2 -ffreestanding -fno-stack-protector -fno-pie -fcf-protection=none
-sentry_stub_LDFLAGS = -static -nostdlib -no-pie -Wl,-z,noexecstack -Wl,--build-id=none
+sentry_stub_LDFLAGS = -static -nostdlib -Wl,-z,noexecstack -Wl,--build-id=none
