@@ -99,6 +99,7 @@ Kernel *kernel_free(Kernel *kernel) {
         ptrace_rules_done(&kernel->ptrace);
         kernel_log_done(&kernel->log);
         free(kernel->own_statistics);
+        free(kernel->scratch);
         free(kernel);
         return NULL;
 }
@@ -189,6 +190,18 @@ int kernel_uts_of(Kernel *kernel, const Call *call, Namespace **ret) {
 
 void kernel_log_changed(Kernel *kernel) {
         kernel_wake(kernel, &kernel->log_readers);
+}
+
+#define SCRATCH_KEPT (64U * 1024)
+
+void *kernel_scratch(Kernel *kernel, size_t size) {
+        /* What was large is not kept. */
+        if (size > kernel->scratch_size || kernel->scratch_size > MAX2(size, (size_t) SCRATCH_KEPT)) {
+                free(kernel->scratch);
+                kernel->scratch = malloc(size);
+                kernel->scratch_size = kernel->scratch ? size : 0;
+        }
+        return kernel->scratch;
 }
 
 Verdict kernel_park(Kernel *kernel, const Call *call, WaitQueue *queue) {

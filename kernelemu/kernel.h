@@ -94,6 +94,8 @@ struct Kernel {
         EventSource events;               /* owned by event.c */
         TAILQ_HEAD(, ParkedCall) parked;  /* owned; not recorded: parked calls restart */
         unsigned n_parked;
+        void *scratch;                    /* owned by kernel_scratch(); not recorded */
+        size_t scratch_size;
         SyscallStatistics *statistics;    /* by SyscallId, and one more; written by dispatch; not recorded */
         SyscallStatistics *own_statistics; /* owned; NULL: they are the host's */
         uint64_t decided_ns;              /* when the last verdict was given; not recorded */
@@ -128,6 +130,11 @@ int kernel_uts_of(Kernel *kernel, const Call *call, Namespace **ret);
 
 /* Something was added to the log: readers that wait get it. */
 void kernel_log_changed(Kernel *kernel);
+
+/* Memory for the call in service, with anything in it: until the next time this is called, and no longer than the service.
+ * NULL without memory. What a handler has of it, unlike what it allocates, is not lost when the caller's memory does not
+ * answer and the service is abandoned in the middle. */
+void *kernel_scratch(Kernel *kernel, size_t size);
 
 /* Parks a call until its queue is woken; the handler then runs again from the start. Returns PARKED, or an
  * error when too many are parked. */

@@ -23,6 +23,7 @@
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
+#include "util/macros.h"
 #include "watchdog.h"
 
 /* ioctl_nsfs(2), since Linux 6.11; not in older headers. */
@@ -66,42 +67,62 @@ static int copied(ssize_t n, size_t size, const Call *call) {
         return -EFAULT;
 }
 
+/* What is copied goes through memory on the stack: a thread that gets stuck is still at it long after those who were to
+ * have the bytes are freed. */
+#define BOUNCE_SIZE (64U * 1024)
+
 static int memory_read(Host *host, const Call *call, GuestAddr address, void *buffer, size_t size) {
-        struct iovec local = { .iov_base = buffer, .iov_len = size };
-        struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = size };
         HostSeccomp *h = host_seccomp_of(host);
-        Station *section;
-        ssize_t n;
-        int r;
+        uint8_t bounce[BOUNCE_SIZE];
 
         if (size == 0)
                 return 0;
-        section = watchdog_enter(call->cookie, "reading its memory");
-        n = process_vm_readv(call->tid, &local, 1, &remote, 1, 0);
-        watchdog_leave(section);
-        r = copied(n, size, call);
-        if (r < 0)
-                return r;
+        for (size_t done = 0, part; done < size; done += part) {
+                struct iovec local = { .iov_base = bounce };
+                struct iovec remote = { .iov_base = (void *) (uintptr_t) (address + done) };
+                Station *section;
+                ssize_t n;
+                int r;
+
+                part = local.iov_len = remote.iov_len = MIN2(size - done, sizeof(bounce));
+                section = watchdog_enter(call->cookie, "reading its memory");
+                n = process_vm_readv(call->tid, &local, 1, &remote, 1, 0);
+                watchdog_leave(section);
+                r = copied(n, part, call);
+                if (r < 0)
+                        return r;
+                memcpy((uint8_t *) buffer + done, bounce, part);
+        }
         /* Only now it is certain that these were the caller's bytes and not those of a task that was given
          * the same id. */
         return notifier_call_is_valid(&h->sentry->notifier, call) ? 0 : -ESRCH;
 }
 
 static int memory_write(Host *host, const Call *call, GuestAddr address, const void *buffer, size_t size) {
-        struct iovec local = { .iov_base = (void *) buffer, .iov_len = size };
-        struct iovec remote = { .iov_base = (void *) (uintptr_t) address, .iov_len = size };
         HostSeccomp *h = host_seccomp_of(host);
-        Station *section;
-        ssize_t n;
+        uint8_t bounce[BOUNCE_SIZE];
 
         if (size == 0)
                 return 0;
         if (!notifier_call_is_valid(&h->sentry->notifier, call))
                 return -ESRCH;
-        section = watchdog_enter(call->cookie, "writing its memory");
-        n = process_vm_writev(call->tid, &local, 1, &remote, 1, 0);
-        watchdog_leave(section);
-        return copied(n, size, call);
+        for (size_t done = 0, part; done < size; done += part) {
+                struct iovec local = { .iov_base = bounce };
+                struct iovec remote = { .iov_base = (void *) (uintptr_t) (address + done) };
+                Station *section;
+                ssize_t n;
+                int r;
+
+                part = local.iov_len = remote.iov_len = MIN2(size - done, sizeof(bounce));
+                memcpy(bounce, (const uint8_t *) buffer + done, part);
+                section = watchdog_enter(call->cookie, "writing its memory");
+                n = process_vm_writev(call->tid, &local, 1, &remote, 1, 0);
+                watchdog_leave(section);
+                r = copied(n, part, call);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int namespace_inode(pid_t tid, const char *name, uint64_t *ret) {

@@ -373,6 +373,45 @@ void sentry_linger(Sentry *sentry) {
                 (void) sd_event_exit(sentry->event, 0);
 }
 
+#define PID_MAX (4U * 1024 * 1024) /* PID_MAX_LIMIT */
+
+typedef struct Sweep {
+        Sentry *sentry;
+        uint8_t *seen; /* bit per number; NULL: there was no memory for it */
+        bool any;      /* one that was not seen before */
+} Sweep;
+
+static int kill_one(pid_t pid, void *userdata) {
+        _cleanup_close_ int pidfd = -EBADF;
+        Sweep *sweep = userdata;
+
+        /* The number may be another's by now, what the pidfd is for does not change. */
+        pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
+        if (pidfd < 0 || !host_seccomp_owns(&sweep->sentry->host, pid) ||
+            syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 || (unsigned) pid >= PID_MAX)
+                return 0;
+        if (!sweep->seen || !(sweep->seen[pid / 8] & (1U << pid % 8)))
+                sweep->any = true;
+        if (sweep->seen)
+                sweep->seen[pid / 8] |= (uint8_t) (1U << pid % 8);
+        return 0;
+}
+
+/* With a PID namespace the death of init is the death of all, and the kernel lets none be born. Without one they are
+ * killed until a look finds none that was not killed before: those cannot fork any more, and nobody else can while we
+ * are at it, see sys/process.c. */
+static void kill_by_number(Sentry *sentry) {
+        Sweep sweep = { .sentry = sentry, .seen = calloc(1, PID_MAX / 8) };
+
+        for (unsigned round = 0; round < 1000; round++) {
+                sweep.any = false;
+                (void) tasks_for_each(&sentry->host, kill_one, &sweep);
+                if (!sweep.any)
+                        break;
+        }
+        free(sweep.seen);
+}
+
 void sentry_exited(Sentry *sentry, int status) {
         if (sentry->state == SENTRY_EXITED)
                 return;
@@ -380,6 +419,8 @@ void sentry_exited(Sentry *sentry, int status) {
         sentry->state = SENTRY_EXITED;
         if (sentry->status < 0)
                 sentry->status = status;
+        if (sentry->profile->pid_host)
+                kill_by_number(sentry);
         event_report_dropped(sentry->kernel);
         sentry_changed(sentry);
         kernel_dbus_changed(sentry, "State", NULL);
@@ -411,29 +452,12 @@ void sentry_deserted(Sentry *sentry) {
                 sentry_exited(sentry, sentry->in_place_status >= 0 ? sentry->in_place_status : STATUS_UNKNOWN);
 }
 
-static int kill_one(pid_t pid, void *userdata) {
-        bool *any = userdata;
-
-        if (kill(pid, SIGKILL) >= 0)
-                *any = true;
-        return 0;
-}
-
-/* With a PID namespace the death of init is the death of all, and the kernel lets none be born. Without one they
- * are killed until there is none. */
 static void kill_all(Sentry *sentry) {
         (void) syscall(SYS_pidfd_send_signal, sentry->init_pidfd, SIGKILL, NULL, 0);
         if (sentry->cgroup.fd >= 0) /* before Linux 5.14 there is no such file */
                 (void) sandbox_cgroup_write(&sentry->cgroup, "cgroup.kill", "1");
-        if (!sentry->profile->pid_host)
-                return;
-        for (unsigned round = 0; round < 1000; round++) {
-                bool any = false;
-
-                (void) tasks_for_each(&sentry->host, kill_one, &any);
-                if (!any)
-                        break;
-        }
+        if (sentry->profile->pid_host)
+                kill_by_number(sentry);
 }
 
 int sentry_kill(Sentry *sentry, int status) {

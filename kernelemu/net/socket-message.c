@@ -171,20 +171,19 @@ next:
 
 static int read_control(Kernel *kernel, const Call *call, const HostSocket *socket, const AbiMsghdr *header,
                         SocketMessage *ret) {
-        uint8_t *control;
+        void *control;
         int r;
 
         if (header->control_size > SOCKET_CONTROL_MAX)
                 return -ENOBUFS;
         if (header->control_size == 0)
                 return 0;
-        control = malloc(header->control_size);
+        control = kernel_scratch(kernel, header->control_size);
         if (!control)
                 return -ENOMEM;
         r = kernel->host->ops->memory_read(kernel->host, call, header->control, control, header->control_size);
         if (r >= 0)
                 r = take_control(kernel, call, socket, control, header->control_size, ret);
-        free(control);
         return r;
 }
 

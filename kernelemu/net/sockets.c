@@ -31,7 +31,7 @@ SocketWork *socket_work_find(Kernel *kernel, const Call *call) {
         return find(kernel, call->cookie);
 }
 
-SocketWork *socket_work_new(const Call *call) {
+SocketWork *socket_work_new(Kernel *kernel, const Call *call) {
         SocketWork *work = calloc(1, sizeof(SocketWork));
 
         if (!work)
@@ -39,6 +39,7 @@ SocketWork *socket_work_new(const Call *call) {
         work->cookie = call->cookie;
         work->socket.fd = -1;
         work->message.address.place.fd = -1;
+        LIST_INSERT_HEAD(&kernel->sockets.works, work, link);
         return work;
 }
 
@@ -64,15 +65,14 @@ SocketWork *socket_work_free(Kernel *kernel, SocketWork *work) {
 
         if (!work)
                 return NULL;
-        if (work->linked) {
-                if (!work->finished)
-                        kernel->host->ops->socket_stop(kernel->host, work->cookie, &result);
-                LIST_REMOVE(work, link);
-        }
+        if (work->started && !work->finished)
+                kernel->host->ops->socket_stop(kernel->host, work->cookie, &result);
+        LIST_REMOVE(work, link);
         kernel->sockets.held -= work->held;
         socket_message_done(kernel, &work->message);
         if (work->socket.fd >= 0)
                 kernel->host->ops->socket_close(kernel->host, work->socket.fd);
+        free(work->data);
         free(work);
         return NULL;
 }

@@ -40,8 +40,9 @@ typedef struct SocketWork {
         SocketMessage message;      /* owned */
         uint32_t index;             /* sendmmsg: messages that are through */
         uint64_t held;              /* bytes that the host has of it while it waits */
-        bool linked;                /* it is parked */
-        bool finished;              /* the host has waited for it: */
+        uint8_t *data;              /* owned; that is being sent */
+        bool started;               /* the host waits for it, or did: */
+        bool finished;              /* the host has waited */
         int64_t result;
         bool interrupted;           /* no more waiting */
         LIST_ENTRY(SocketWork) link; /* owned by the table */
@@ -63,8 +64,8 @@ int sockets_init(Sockets *sockets, const AddressRules *rules, bool own_network);
 void sockets_done(Kernel *kernel);
 
 SocketWork *socket_work_find(Kernel *kernel, const Call *call);
-/* NULL without memory. */
-SocketWork *socket_work_new(const Call *call);
+/* NULL without memory. In the table from the start: a call that gets stuck leaves nothing behind (sockets_forget()). */
+SocketWork *socket_work_new(Kernel *kernel, const Call *call);
 /* Frees all that it holds, and takes it out of the table. */
 SocketWork *socket_work_free(Kernel *kernel, SocketWork *work);
 /* Gives back what a message held, and leaves it empty. */

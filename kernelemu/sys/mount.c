@@ -349,9 +349,12 @@ static Verdict begin(Kernel *kernel, const Call *call, HostMountRequest *request
 }
 
 SYSCALL_DEFINE5(mount, GuestAddr, source, GuestAddr, target, GuestAddr, type, uint64_t, flags, GuestAddr, data) {
+        struct {
+                HostMountRequest request;
+                char name[MOUNT_PATH_MAX];
+        } *parts;
         HostMountRequest *request;
         Verdict verdict;
-        char *name;
         int r;
 
         if (!may_mount(kernel, call))
@@ -359,21 +362,18 @@ SYSCALL_DEFINE5(mount, GuestAddr, source, GuestAddr, target, GuestAddr, type, ui
         if (in_turn(kernel, call, &verdict))
                 return verdict;
 
-        request = calloc(1, sizeof(HostMountRequest));
-        name = calloc(1, MOUNT_PATH_MAX);
-        r = request && name ? copy_request(kernel, call, request, name, source, target, type, data) : -ENOMEM;
+        parts = kernel_scratch(kernel, sizeof(*parts));
+        if (!parts)
+                return verdict_error(ENOMEM);
+        memset(parts, 0, sizeof(*parts));
+        request = &parts->request;
+        r = copy_request(kernel, call, request, parts->name, source, target, type, data);
         if (r < 0)
-                verdict = verdict_error(r);
-        else {
-                r = check_mount(kernel, request, name, flags);
-                if (r >= 0)
-                        verdict = begin(kernel, call, request);
-                else
-                        verdict = r == -EPERM ? refuse(kernel, call) : verdict_error(r);
-        }
-        free(name);
-        free(request);
-        return verdict;
+                return verdict_error(r);
+        r = check_mount(kernel, request, parts->name, flags);
+        if (r < 0)
+                return r == -EPERM ? refuse(kernel, call) : verdict_error(r);
+        return begin(kernel, call, request);
 }
 
 static Verdict unmount(Kernel *kernel, const Call *call, GuestAddr target, uint32_t flags) {
@@ -388,17 +388,16 @@ static Verdict unmount(Kernel *kernel, const Call *call, GuestAddr target, uint3
         if (in_turn(kernel, call, &verdict))
                 return verdict;
 
-        request = calloc(1, sizeof(HostMountRequest));
-        r = request ? copy_string(kernel, call, target, request->target, MOUNT_PATH_MAX, ENAMETOOLONG) : -ENOMEM;
+        request = kernel_scratch(kernel, sizeof(HostMountRequest));
+        if (!request)
+                return verdict_error(ENOMEM);
+        memset(request, 0, sizeof(*request));
+        r = copy_string(kernel, call, target, request->target, MOUNT_PATH_MAX, ENAMETOOLONG);
         if (r < 0)
-                verdict = verdict_error(r);
-        else {
-                request->action = HOST_UMOUNT;
-                request->flags = flags;
-                verdict = begin(kernel, call, request);
-        }
-        free(request);
-        return verdict;
+                return verdict_error(r);
+        request->action = HOST_UMOUNT;
+        request->flags = flags;
+        return begin(kernel, call, request);
 }
 
 SYSCALL_DEFINE1(umount, GuestAddr, target) {

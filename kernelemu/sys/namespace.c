@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* clone(2) with CLONE_NEW*, unshare(2), setns(2), where the profile lets no namespaces nest. Where it does they are the
- * host's, within limits that the launcher has set (user.max_*_namespaces). */
+/* unshare(2), setns(2), where the profile lets no namespaces nest (clone(2) with CLONE_NEW*: sys/process.c). Where it does
+ * they are the host's, within limits that the launcher has set (user.max_*_namespaces). */
 
 #include <errno.h>
 
@@ -10,10 +10,6 @@
 static Verdict refuse(Kernel *kernel, const Call *call) {
         event_refused(kernel, call, EPERM);
         return verdict_error(EPERM);
-}
-
-SYSCALL_DEFINE0(clone) {
-        return refuse(kernel, call);
 }
 
 SYSCALL_DEFINE0(setns) {

@@ -146,9 +146,7 @@ static int start(Kernel *kernel, SocketWork *work, const HostAddress *address, H
                 work->held = message->size;
                 kernel->sockets.held += work->held;
         }
-        if (!work->linked)
-                LIST_INSERT_HEAD(&kernel->sockets.works, work, link);
-        work->linked = true;
+        work->started = true;
         return 0;
 }
 
@@ -212,14 +210,16 @@ SYSCALL_DEFINE3(bind, int32_t, fd, GuestAddr, from, int32_t, size) {
         const HostOps *ops = kernel->host->ops;
         HostAddress address;
         HostSocket socket;
-        int r;
+        int readable, r;
 
         if (!(kernel->features & 1U << SYSCALL_FEATURE_SOCKETS))
                 return bind_port(kernel, call, fd, from, size);
+        /* Read first, so that nothing is held while its memory may not answer. */
+        readable = read_address(kernel, call, from, size, &address);
         r = copy_socket(kernel, call, fd, &socket);
         if (r < 0)
                 return verdict_error(r);
-        r = read_address(kernel, call, from, size, &address);
+        r = readable;
         if (r >= 0)
                 r = check_address(kernel, call, &socket, ADDRESS_BIND, &address);
         if (r >= 0)
@@ -265,7 +265,7 @@ SYSCALL_DEFINE3(connect, int32_t, fd, GuestAddr, from, int32_t, size) {
                 return verdict_of(result);
         }
 
-        work = socket_work_new(call);
+        work = socket_work_new(kernel, call);
         if (!work)
                 return verdict_error(ENOMEM);
         address = &work->message.address;
@@ -352,7 +352,7 @@ static int64_t advance(Kernel *kernel, const Call *call, SocketWork *work, bool 
                 if (work->interrupted)
                         return m->done > 0 ? (int64_t) m->done : -SOCKET_ERESTARTSYS;
                 if (n > sizeof(small)) {
-                        data = malloc(n);
+                        data = work->data = malloc(n);
                         if (!data)
                                 return m->done > 0 ? (int64_t) m->done : -ENOBUFS;
                 }
@@ -365,20 +365,21 @@ static int64_t advance(Kernel *kernel, const Call *call, SocketWork *work, bool 
                                 r = kernel->host->ops->socket_send(kernel->host, call, &work->socket, &message);
                         if (r == -EAGAIN && waits) {
                                 if (data == small) {
-                                        data = malloc(MAX2(n, (uint64_t) 1));
+                                        data = work->data = malloc(MAX2(n, (uint64_t) 1));
                                         if (data)
                                                 memcpy(data, small, n);
                                 }
                                 message.data = data;
                                 r = data ? start(kernel, work, message.address, &message, data) : -ENOBUFS;
                                 if (r >= 0) {
+                                        work->data = NULL; /* it is the host's now */
                                         *ret_parked = true;
                                         return 0;
                                 }
                         }
                 }
-                if (data != small)
-                        free(data);
+                free(work->data);
+                work->data = NULL;
                 if (r < 0)
                         return m->done > 0 ? (int64_t) m->done : r;
                 m->done += (uint64_t) r;
@@ -429,7 +430,7 @@ static bool send_begin(Kernel *kernel, const Call *call, int32_t fd, SocketWork 
                 *ret_verdict = verdict_parked();
                 return true;
         }
-        work = socket_work_new(call);
+        work = socket_work_new(kernel, call);
         r = work ? copy_socket(kernel, call, fd, &work->socket) : -ENOMEM;
         if (r < 0) {
                 if (work)
@@ -486,7 +487,7 @@ SYSCALL_DEFINE4(sendmmsg, int32_t, fd, GuestAddr, from, uint32_t, n, uint32_t, f
         if (fresh && work)
                 return verdict_parked();
         if (fresh) {
-                work = socket_work_new(call);
+                work = socket_work_new(kernel, call);
                 if (!work)
                         return verdict_error(ENOMEM);
                 r = copy_socket(kernel, call, fd, &work->socket);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <stdlib.h>
 
 #include "kernel.h"
 #include "util/macros.h"
@@ -27,16 +26,16 @@ enum {
 #define CONSOLE_LEVEL_MIN 1
 #define CONSOLE_LEVEL_MAX 8
 
-/* A buffer for up to `length` bytes of the log; never larger than the log can fill. */
-static char *log_buffer(const Kernel *kernel, int32_t length, size_t *ret_size) {
+/* Room for up to `length` bytes of the log; never larger than the log can fill. */
+static char *log_buffer(Kernel *kernel, int32_t length, size_t *ret_size) {
         *ret_size = MIN2((size_t) length, (size_t) kernel->log.size_max + KERNEL_LOG_LINE_MAX);
-        return malloc(*ret_size);
+        return kernel_scratch(kernel, *ret_size);
 }
 
 static Verdict log_read(Kernel *kernel, const Call *call, GuestAddr address, int32_t length) {
         KernelLog *log = &kernel->log;
-        uint64_t sequence = log->read_sequence;
-        uint32_t offset = log->read_offset;
+        uint64_t sequence = log->read_sequence, next_sequence;
+        uint32_t offset = log->read_offset, next_offset;
         size_t size, n;
         char *buffer;
         int r;
@@ -48,14 +47,16 @@ static Verdict log_read(Kernel *kernel, const Call *call, GuestAddr address, int
         if (!buffer)
                 return verdict_error(ENOMEM);
         n = kernel_log_read(log, buffer, size);
+        next_sequence = log->read_sequence;
+        next_offset = log->read_offset;
+        /* What the reader does not get stays unread. */
+        log->read_sequence = sequence;
+        log->read_offset = offset;
         r = kernel->host->ops->memory_write(kernel->host, call, address, buffer, n);
-        free(buffer);
-        if (r < 0) {
-                /* What the reader did not get stays unread. */
-                log->read_sequence = sequence;
-                log->read_offset = offset;
+        if (r < 0)
                 return verdict_error(r);
-        }
+        log->read_sequence = next_sequence;
+        log->read_offset = next_offset;
         return verdict_value((int64_t) n);
 }
 
@@ -69,7 +70,6 @@ static Verdict log_read_all(Kernel *kernel, const Call *call, GuestAddr address,
                 return verdict_error(ENOMEM);
         n = kernel_log_read_all(&kernel->log, buffer, size);
         r = kernel->host->ops->memory_write(kernel->host, call, address, buffer, n);
-        free(buffer);
         if (r < 0)
                 return verdict_error(r);
         if (clear)

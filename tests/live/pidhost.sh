@@ -81,6 +81,17 @@ except OSError as e:
     print("F_SETOWN", errno.errorcode[e.errno])
 E
 
+cat >"$TESTDIR/storm.py" <<'E'
+import os, sys, time
+for i in range(8): # each is gone when its child is there
+    if os.fork() == 0:
+        while os.fork() == 0:
+            pass
+        os._exit(0)
+print("ready", flush=True)
+time.sleep(3 if "exit" in sys.argv[1] else 1000)
+E
+
 outsider() { # a process of the current user's outside of every sandbox, leader of a session: sets OUTSIDER
         local command="echo \$\$ >'$WORK/outsider'; exec sleep 1000"
         rm -f "$WORK/outsider"
@@ -162,6 +173,29 @@ while time.monotonic() < end:
         is "$out" none "$w: kill -9 -1 cannot be outrun"
 }
 
+# Processes with this text in their arguments, seen in any of these looks. They change all the time.
+storm() {
+        for _ in 1 2 3 4 5 6 7 8 9 10; do
+                grep -lsF "$1" /proc/[0-9]*/cmdline >/dev/null && return 0
+                sleep 0.05
+        done
+        return 1
+}
+
+outlast() { # Who forks all the time does not outlast his sandbox.
+        local w=$WHO end
+        for end in exit kill; do
+                sctl run --name "storm-$w" --pid host /usr/bin/python3 - "storm of $end-$w" \
+                        <"$TESTDIR/storm.py" >"$TESTDIR/storm.out" 2>&1 &
+                started $!
+                await 10 grep -q ready "$TESTDIR/storm.out" || bail "no storm: $(cat "$TESTDIR/storm.out")"
+                check "$w: a storm" await 5 storm "storm of $end-$w"
+                [ "$end" = exit ] || check "$w: … is killed with its sandbox" sctl kill "storm-$w"
+                await 20 gone $!
+                check_fails "$w: … and ends with it ($end)" storm "storm of $end-$w"
+        done
+}
+
 # shellcheck disable=SC2016
 later() { # A process that comes in later is in a Landlock domain of its own where there is one.
         local w=$WHO pid
@@ -203,6 +237,7 @@ shells() {
 
 each_user reach
 each_user many
+each_user outlast
 each_user later
 each_user shells
 done_testing

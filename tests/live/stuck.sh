@@ -11,7 +11,7 @@
 exec 8<>/dev/userfaultfd || skip_all "this kernel has no /dev/userfaultfd"
 
 cat >"$TESTDIR/guest.py" <<'PY'
-import ctypes, fcntl, os, struct, sys, threading, time
+import ctypes, fcntl, os, socket, struct, sys, threading, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
@@ -60,6 +60,42 @@ def stuck_parked():    # a call that waits for the log gets stuck when another w
     time.sleep(0.5)
     call("unknown", libc.syscall, ctypes.c_long(9900)).join()
     thread.join()
+
+def stuck_bind():
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    call("bind", libc.bind, s.fileno(), page(), 16).join()
+
+def header(at, iov, n):  # struct mmsghdr
+    ctypes.memmove(at, struct.pack("QIIQQQQIIII", 0, 0, 0, iov, n, 0, 0, 0, 0, 0, 0), 64)
+
+def stuck_sendmmsg():  # the first message waits for room, the second is one that cannot be read
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    a.setblocking(False)
+    try:
+        while True: a.send(b"x")
+    except BlockingIOError:
+        pass
+    a.setblocking(True)
+    text = ctypes.create_string_buffer(b"first")
+    iov = ctypes.create_string_buffer(struct.pack("QQ", ctypes.addressof(text), 5))
+    both = ctypes.create_string_buffer(128)
+    header(ctypes.addressof(both), ctypes.addressof(iov), 1)
+    header(ctypes.addressof(both) + 64, page().value, 200)
+    thread = call("sendmmsg", libc.sendmmsg, a.fileno(), both, 2, 0)
+    time.sleep(0.5)
+    b.setblocking(False)
+    try:
+        while True: b.recv(8)
+    except BlockingIOError:
+        pass
+    thread.join()
+
+def stuck_sendmsg(n):  # data that cannot be read
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    iov = ctypes.create_string_buffer(struct.pack("QQ", page().value, int(n)))
+    message = ctypes.create_string_buffer(64)
+    header(ctypes.addressof(message), ctypes.addressof(iov), 1)
+    call("sendmsg", libc.sendmsg, a.fileno(), message, 0).join()
 
 def resolve():         # UFFDIO_ZEROPAGE
     while taken:
@@ -191,5 +227,38 @@ guest stuck 2
 exec 9>&-
 reaped "$run"
 is "$RC" 7 "the sandbox ends though threads are stuck, with the status of its program"
+check "… and sentry-kernel with it" await 10 gone "$kernel"
+
+# Where sockets are mediated. Whoever got stuck comes back when the memory answers, to nothing that is not there any more
+# (the sanitizer would tell), and has left nothing behind.
+mkdir -p "$HOME/.config/sentryd/profiles"
+echo '{ "sentry": { "extends": "default", "network": "private", "addresses": [ { "action": "allow", "family": "unix" } ] } }' >"$HOME/.config/sentryd/profiles/sockets.json"
+exec 8<>/dev/userfaultfd
+"$SENTRYCTL" run --name sockets --profile sockets --ro-bind "$TESTDIR/guest.py" /usr/bin/python3 \
+        "$TESTDIR/guest.py" <"$TESTDIR/in" >"$TESTDIR/out" 2>"$TESTDIR/err" &
+run=$!
+started "$run"
+exec 9>"$TESTDIR/in" 8>&-
+check "a program whose sockets are mediated" await 10 grep -q ready "$TESTDIR/out" || diag "$(cat "$TESTDIR/err")"
+kernel=$(daemons_of "$TESTDIR/run" sentry-kernel)
+sockets() { find "/proc/$kernel/fd" -lname 'socket:*' | wc -l; }
+guest good
+before=$(sockets)
+guest stuck_bind
+like "$RESULT" '^bind=-1:14 after [12]' "bind of an address that cannot be read"
+guest stuck_sendmsg 4000
+like "$RESULT" '^sendmsg=-1:14 after [12]' "… sendmsg of such data"
+guest resolve
+guest stuck_sendmsg 65536
+like "$RESULT" '^sendmsg=-1:14 after [12]' "… of more"
+guest stuck_sendmmsg
+like "$RESULT" '^sendmmsg=-1:14 after [12]' "… sendmmsg whose second message cannot be read, after a wait"
+guest resolve
+guest good
+is "$RESULT" "good=0" "the sandbox goes on"
+is "$(sockets)" "$before" "no socket is left in sentry-kernel"
+exec 9>&-
+reaped "$run"
+is "$RC" 7 "… and ends with the status of its program"
 check "… and sentry-kernel with it" await 10 gone "$kernel"
 done_testing
