@@ -33,6 +33,7 @@
 typedef struct SaveOptions {
         const char *name;
         bool leave_running;
+        bool tcp_reset;
         int compress;
 } SaveOptions;
 
@@ -321,6 +322,7 @@ static int make_request(Saver *saver, const SaveOptions *options, int *ret) {
         (void) json_object_object_add(request, "container", json_object_new_string(container));
         (void) json_object_object_add(request, "init", json_object_new_int64(sentry->init_pid));
         (void) json_object_object_add(request, "compress", json_object_new_int64(options->compress));
+        (void) json_object_object_add(request, "tcpReset", json_object_new_int(options->tcp_reset));
         (void) json_object_object_add(request, "walls", json_object_new_int64(sentry->walls));
         (void) json_object_object_add(request, "started", json_object_new_int64((int64_t) sentry->started_usec));
         text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
@@ -367,6 +369,7 @@ static int start(Saver *saver, const SaveOptions *options) {
 
 static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error) {
         SaveOptions *options = userdata;
+        const char *text;
         int number, r;
 
         if (streq(key, "name"))
@@ -383,8 +386,16 @@ static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bu
                                                  "are 0 (none) to %d.", options->compress, COMPRESS_MAX);
                 return r;
         }
+        if (streq(key, "tcp")) {
+                r = sd_bus_message_read(m, "v", "s", &text);
+                if (r >= 0 && !streq(text, "refuse") && !streq(text, "reset"))
+                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "TCP connections to the outside cannot be saved as "
+                                                 "\"%s\", allowed are \"refuse\" and \"reset\".", text);
+                options->tcp_reset = r >= 0 && streq(text, "reset");
+                return r;
+        }
         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown option \"%s\" of Save, known are \"name\", "
-                                 "\"leaveRunning\" and \"compress\".", key);
+                                 "\"leaveRunning\", \"compress\" and \"tcp\".", key);
 }
 
 static int start_error(Saver *saver, int r, const char *message, sd_bus_error *error) {
