@@ -241,6 +241,7 @@ Sentry *sentry_free(Sentry *sentry) {
         restorer_done(&sentry->restorer);
         safe_close(sentry->imager_fd);
         sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
+        sentry->names_source = sd_event_source_disable_unref(sentry->names_source);
         sentry->bus = sd_bus_flush_close_unref(sentry->bus);
         manager_link_done(&sentry->link);
         sandbox_cgroup_done(&sentry->cgroup, sentry->launcher_lost);
