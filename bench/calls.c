@@ -152,6 +152,14 @@ static int call_timerfd_settime(const Context *c, uint64_t n) {
         return 0;
 }
 
+/* Another name each time. */
+static int call_sethostname(const Context *c, uint64_t n) {
+        while (n-- > 0)
+                if (sethostname(n % 2 ? "bench-a" : "bench-b", 7) < 0)
+                        return -errno;
+        return 0;
+}
+
 static const struct {
         const char *name;
         CallFunc func;
@@ -167,6 +175,7 @@ static const struct {
         { "timer_gettime",     call_timer_gettime     },
         { "setitimer",         call_setitimer         },
         { "timerfd_settime",   call_timerfd_settime   },
+        { "sethostname",       call_sethostname      },
 };
 
 static CallFunc call_find(const char *name) {
@@ -327,7 +336,9 @@ int main(int argc, char *argv[]) {
 
         if (optind >= argc) {
                 for (size_t i = 0; i < ELEMENTSOF(call_table); i++)
-                        if (call_measure(call_table[i].name, call_table[i].func, &c, rounds, round_usec) < 0)
+                        /* That one is for sandboxes: elsewhere it changes the machine. */
+                        if (call_table[i].func != call_sethostname &&
+                            call_measure(call_table[i].name, call_table[i].func, &c, rounds, round_usec) < 0)
                                 r = -1;
                 return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         }

@@ -9,6 +9,7 @@
 #include "connect.h"
 #include "embedded.h"
 #include "progress.h"
+#include "systemd.h"
 #include "util.h"
 
 #define EMBEDDED_TRIES 3U
@@ -16,6 +17,7 @@
 #define INTERACTIVE_USEC (330U * UINT64_C(1000000)) /* more than sentryd gives polkit for asking a person */
 #define QUICK_USEC UINT64_C(1000000) /* a daemon that goes away after less than that … */
 #define QUICK_MAX 200U               /* … does so that often in a row at most */
+#define UNIT_NAME "sentryd.service"
 #define DRIVER_NAME "org.freedesktop.DBus"
 #define DRIVER_PATH "/org/freedesktop/DBus"
 
@@ -39,6 +41,45 @@ static int name_has_owner(sd_bus *bus) {
         return r < 0 ? r : owned;
 }
 
+static uint64_t now_usec(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+/* Waits on a bus for somebody to own our name: 1, or 0 at the deadline. */
+static int await_owner(sd_bus *bus, uint64_t deadline) {
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        uint64_t now;
+        int r;
+
+        /* Messages are of no interest, but that there are some. */
+        r = sd_bus_match_signal(bus, &slot, DRIVER_NAME, DRIVER_PATH, DRIVER_NAME, "NameOwnerChanged", NULL, NULL);
+        while (r >= 0) {
+                r = name_has_owner(bus);
+                if (r != 0)
+                        return r;
+                now = now_usec();
+                if (now >= deadline)
+                        return 0;
+                r = sd_bus_wait(bus, deadline - now);
+                while (r >= 0 && (r = sd_bus_process(bus, NULL)) > 0)
+                        ;
+        }
+        return r;
+}
+
+/* Nobody owns our name, but the service manager is about to see to it: a daemon that has died is started again. */
+static bool is_coming_back(sd_bus *bus) {
+        _cleanup_free_ char *path = NULL, *state = NULL;
+
+        if (systemd_load_unit(bus, UNIT_NAME, &path, NULL) < 0 ||
+            systemd_get_string(bus, path, SYSTEMD_UNIT_INTERFACE, "ActiveState", &state) < 0)
+                return false;
+        return streq(state, "active") || streq(state, "activating") || streq(state, "reloading");
+}
+
 /* Tries the instance on the system bus or on the user's. Returns 1 with ctl->bus set, 0 when it is not there, or
  * CTL_FAILED. Only what was asked for explicitly is an error when it is not there. */
 static int connect_bus(Ctl *ctl, bool user, ConnectMode mode) {
@@ -54,6 +95,11 @@ static int connect_bus(Ctl *ctl, bool user, ConnectMode mode) {
                 return !explicit ? 0 :
                                    ctl_error("cannot reach the %s bus: %s", user ? "user's" : "system", strerror(-r));
 
+        if (r == 0 && mode != CONNECT_START && is_coming_back(bus)) {
+                r = await_owner(bus, now_usec() + BACK_USEC);
+                if (r < 0)
+                        return ctl_error("cannot wait for %s: %s", ctl_daemon_name(ctl), strerror(-r));
+        }
         if (r == 0 && mode == CONNECT_START) {
                 r = sd_bus_call_method(bus, DRIVER_NAME, DRIVER_PATH, DRIVER_NAME, "StartServiceByName", &error, NULL,
                                        "su", BUS_NAME, (uint32_t) 0);
@@ -195,41 +241,12 @@ static int send_interactively(Ctl *ctl, sd_bus_message *call, uint64_t timeout_u
         return sd_bus_call(ctl->bus, again, timeout_usec == UINT64_MAX ? timeout_usec : INTERACTIVE_USEC, error, ret);
 }
 
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
-
 /* Whether a call failed because the daemon went away: another one may answer it. */
 static bool is_orphaned(const Ctl *ctl, int r, const sd_bus_error *error) {
         if (ctl->peer)
                 return is_lost(r);
         return sd_bus_error_has_names(error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_SERVICE_UNKNOWN,
                                       SD_BUS_ERROR_NAME_HAS_NO_OWNER);
-}
-
-/* Waits on a bus for somebody to own our name: 1, or 0 at the deadline. */
-static int await_owner(sd_bus *bus, uint64_t deadline) {
-        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
-        uint64_t now;
-        int r;
-
-        /* Messages are of no interest, but that there are some. */
-        r = sd_bus_match_signal(bus, &slot, DRIVER_NAME, DRIVER_PATH, DRIVER_NAME, "NameOwnerChanged", NULL, NULL);
-        while (r >= 0) {
-                r = name_has_owner(bus);
-                if (r != 0)
-                        return r;
-                now = now_usec();
-                if (now >= deadline)
-                        return 0;
-                r = sd_bus_wait(bus, deadline - now);
-                while (r >= 0 && (r = sd_bus_process(bus, NULL)) > 0)
-                        ;
-        }
-        return r;
 }
 
 /* Finds the daemon again that has gone away: 0, or CTL_FAILED when there is none. */

@@ -158,7 +158,8 @@ static int open_parent(Ctl *ctl, const char *directory, int *ret_fd, char **ret_
         return 0;
 }
 
-static int append_options(sd_bus_message *call, int fd, const char *name, bool leave_running, int compress) {
+/* lifeline: the end of a pipe; our death, which closes the other one, is the end of the save. */
+static int append_options(sd_bus_message *call, int fd, const char *name, bool leave_running, int compress, int lifeline) {
         int r;
 
         r = sd_bus_message_append(call, "h", fd);
@@ -170,6 +171,8 @@ static int append_options(sd_bus_message *call, int fd, const char *name, bool l
                 r = sd_bus_message_append(call, "{sv}", "leaveRunning", "b", 1);
         if (r >= 0 && compress > 0)
                 r = sd_bus_message_append(call, "{sv}", "compress", "i", compress);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "{sv}", "lifeline", "h", lifeline);
         return r < 0 ? r : sd_bus_message_close_container(call);
 }
 
@@ -178,9 +181,9 @@ static int verb_save_main(Ctl *ctl, int argc, char **argv) {
         SaveProgress progress = { .ctl = ctl };
         _cleanup_bus_message_ sd_bus_message *call = NULL;
         _cleanup_free_ char *path = NULL, *name = NULL;
-        _cleanup_close_ int fd = -EBADF;
+        _cleanup_close_ int fd = -EBADF, lifeline = -EBADF, held = -EBADF;
         bool leave_running = false;
-        int id, r, compress = 0;
+        int id, r, compress = 0, ends[2];
 
         while ((id = options_next(&parser)) > 0)
                 switch (id) {
@@ -208,7 +211,11 @@ static int verb_save_main(Ctl *ctl, int argc, char **argv) {
         r = ctl_new_call(ctl, path, BUS_SANDBOX_INTERFACE, "Save", &call);
         if (r < 0)
                 return CTL_FAILED;
-        r = append_options(call, fd, name, leave_running, compress);
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return ctl_error("cannot make a pipe: %s", strerror(errno));
+        lifeline = ends[0];
+        held = ends[1];
+        r = append_options(call, fd, name, leave_running, compress, lifeline);
         if (r < 0)
                 return ctl_error("cannot make the call: %s", strerror(-r));
         progress.shown = isatty(STDERR_FILENO) && !ctl->quiet;
@@ -227,7 +234,8 @@ const Verb verb_save = {
         .arguments = "NAME DIR",
         .summary = "Write a sandbox to a new directory, and end it",
         .details = "The directory DIR is made; it is there when all of it is written, and not before. What cannot be saved\n"
-                   "is said, and the sandbox runs on. `sentryctl image` shows what was saved.\n\n"
+                   "is said, and the sandbox runs on, as it does when you interrupt this. `sentryctl image` shows what was\n"
+                   "saved.\n\n"
                    "Example:\n"
                    "  sentryctl save --leave-running web /var/tmp/web.image\n",
         .options = (const Option[]) {

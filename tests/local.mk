@@ -97,6 +97,7 @@ system_tests = \
 	tests/system/harden.sh \
 	tests/system/hardened.sh \
 	tests/system/service.sh \
+	tests/system/crash.sh \
 	tests/system/scopes.sh
 
 lint_tests = \
@@ -132,7 +133,6 @@ EXTRA_DIST += \
 	tests/live/save-program.py \
 	tests/.shellcheckrc \
 	tests/lib/boot.bash \
-	tests/system/crash.sh \
 	tests/system/harden.bash \
 	tests/system/harden-probe.py \
 	tests/live/visitor.py \

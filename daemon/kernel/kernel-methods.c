@@ -16,7 +16,10 @@
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
+#include "util/macros.h"
 #include "watchdog.h"
+
+#define NAMES_INTERVAL_USEC 100000U
 
 static int not_running(Sentry *sentry, sd_bus_error *error) {
         return sd_bus_error_setf(error, BUS_ERROR_NOT_RUNNING,
@@ -286,6 +289,36 @@ void kernel_dbus_changed(Sentry *sentry, ...) {
         (void) sd_bus_emit_properties_changed_strv(sentry->bus, BUS_KERNEL_PATH, BUS_SANDBOX_INTERFACE, names);
 }
 
+static int on_names_due(sd_event_source *source, uint64_t usec, void *userdata) {
+        Sentry *sentry = userdata;
+
+        (void) source, (void) usec;
+        sentry->names_told_ns = kernel_now(sentry->kernel);
+        kernel_dbus_changed(sentry, "Hostname", "DomainName", NULL);
+        return 0;
+}
+
+/* A program may set its names as often as it likes, but what that makes others do on the bus, it may not: at most ten
+ * times a second the last ones are told. */
+static void names_changed(Sentry *sentry) {
+        uint64_t next = sentry->names_told_ns + NAMES_INTERVAL_USEC * NSEC_PER_USEC, now = kernel_now(sentry->kernel);
+        int enabled = SD_EVENT_OFF, r;
+
+        if (sentry->names_source && sd_event_source_get_enabled(sentry->names_source, &enabled) >= 0 &&
+            enabled != SD_EVENT_OFF)
+                return; /* due already */
+        if (now >= next) {
+                (void) on_names_due(NULL, 0, sentry);
+                return;
+        }
+        sentry->names_source = sd_event_source_disable_unref(sentry->names_source);
+        sentry->notifier.rearm = true;
+        r = sd_event_add_time_relative(sentry->event, &sentry->names_source, CLOCK_MONOTONIC,
+                                       (next - now) / NSEC_PER_USEC, 0, on_names_due, sentry);
+        if (r < 0)
+                (void) on_names_due(NULL, 0, sentry);
+}
+
 void kernel_dbus_stuck(Sentry *sentry, const Call *call, uint64_t usec) {
         char name[64], comm[65];
 
@@ -318,7 +351,7 @@ void kernel_dbus_event(Sentry *sentry, const KernelEvent *event) {
                 return;
 
         case KERNEL_EVENT_UTS_CHANGED:
-                kernel_dbus_changed(sentry, "Hostname", "DomainName", NULL);
+                names_changed(sentry);
                 return;
 
         case KERNEL_EVENT_DROPPED:

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <json-c/json.h>
@@ -34,6 +35,7 @@ typedef struct SaveOptions {
         const char *name;
         bool leave_running;
         int compress;
+        int lifeline_fd; /* the message's; -EBADF: none */
 } SaveOptions;
 
 static const char *save_status_to_string(SaveStatus status) {
@@ -48,11 +50,14 @@ static const char *save_status_to_string(SaveStatus status) {
 }
 
 void saver_init(Saver *saver, Sentry *sentry) {
-        *saver = (Saver) { .sentry = sentry, .directory_fd = -EBADF, .control_fd = -EBADF, .records_fd = -EBADF, .pidfd = -EBADF };
+        *saver = (Saver) { .sentry = sentry, .directory_fd = -EBADF, .control_fd = -EBADF, .records_fd = -EBADF, .pidfd = -EBADF,
+                            .lifeline_fd = -EBADF };
 }
 
 static void forget(Saver *saver) {
         saver->source = sd_event_source_disable_unref(saver->source);
+        saver->lifeline_source = sd_event_source_disable_unref(saver->lifeline_source);
+        saver->lifeline_fd = safe_close(saver->lifeline_fd);
         saver->directory_fd = safe_close(saver->directory_fd);
         saver->control_fd = safe_close(saver->control_fd);
         saver->records_fd = safe_close(saver->records_fd);
@@ -61,7 +66,7 @@ static void forget(Saver *saver) {
         saver->reply = sd_bus_message_unref(saver->reply);
         free(TAKE_PTR(saver->name));
         saver->pid = 0;
-        saver->clocks_stopped = saver->answered = saver->ending = false;
+        saver->clocks_stopped = saver->answered = saver->ending = saver->taken_back = false;
 }
 
 void saver_done(Saver *saver) {
@@ -296,9 +301,25 @@ static int on_control(sd_event_source *source, int fd, uint32_t revents, void *u
         (void) poll(&(struct pollfd) { .fd = saver->pidfd, .events = POLLIN }, 1, 1000);
         if (!saver->answered) {
                 image_writer_clean(saver->directory_fd, saver->name);
-                reply_failed(saver, -ECONNRESET, "sentry-imager, which saves it, died in the middle");
+                reply_failed(saver, -ECONNRESET, saver->taken_back ? "who asked for it has gone, or taken it back" :
+                                                                     "sentry-imager, which saves it, died in the middle");
         }
         finish(saver);
+        return 0;
+}
+
+/* Whoever asked for the save closed the other end, or died. The imager lets all tasks go when it dies; what it wrote is
+ * removed then. */
+static int on_lifeline(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Saver *saver = userdata;
+
+        (void) fd, (void) revents;
+        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        saver->sentry->notifier.rearm = true;
+        if (saver->answered)
+                return 0;
+        saver->taken_back = true;
+        (void) syscall(SYS_pidfd_send_signal, saver->pidfd, SIGKILL, NULL, 0);
         return 0;
 }
 
@@ -360,10 +381,19 @@ static int start(Saver *saver, const SaveOptions *options) {
         }
         if (r < 0)
                 return r;
-        return sd_event_add_io(sentry->event, &saver->source, saver->control_fd, EPOLLIN, on_control, saver);
+        r = sd_event_add_io(sentry->event, &saver->source, saver->control_fd, EPOLLIN, on_control, saver);
+        if (r >= 0 && saver->lifeline_fd >= 0) /* without events: hangups always come */
+                r = sd_event_add_io(sentry->event, &saver->lifeline_source, saver->lifeline_fd, 0, on_lifeline, saver);
+        return r;
 }
 
 /* ---- on the bus ---- */
+
+static bool can_hang_up(int fd) {
+        struct stat st;
+
+        return fstat(fd, &st) >= 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
 
 static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error) {
         SaveOptions *options = userdata;
@@ -383,8 +413,15 @@ static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bu
                                                  "are 0 (none) to %d.", options->compress, COMPRESS_MAX);
                 return r;
         }
+        if (streq(key, "lifeline")) {
+                r = sd_bus_message_read(m, "v", "h", &options->lifeline_fd);
+                if (r >= 0 && !can_hang_up(options->lifeline_fd))
+                        return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "The option \"lifeline\" of Save must be a pipe or "
+                                                "a socket, whose other end the caller has.");
+                return r;
+        }
         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown option \"%s\" of Save, known are \"name\", "
-                                 "\"leaveRunning\" and \"compress\".", key);
+                                 "\"leaveRunning\", \"compress\" and \"lifeline\".", key);
 }
 
 static int start_error(Saver *saver, int r, const char *message, sd_bus_error *error) {
@@ -404,7 +441,7 @@ int kernel_method_save(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_free_ char *message = NULL;
         Sentry *sentry = userdata;
         Saver *saver = &sentry->saver;
-        SaveOptions options = {};
+        SaveOptions options = { .lifeline_fd = -EBADF };
         int fd, r;
 
         r = sd_bus_message_read(m, "h", &fd);
@@ -426,7 +463,13 @@ int kernel_method_save(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         saver->name = strdup(options.name);
         saver->leave_running = options.leave_running;
         saver->directory_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        r = !saver->name ? -ENOMEM : saver->directory_fd < 0 ? -errno : start(saver, &options);
+        r = !saver->name ? -ENOMEM : saver->directory_fd < 0 ? -errno : 0;
+        if (r >= 0 && options.lifeline_fd >= 0) {
+                saver->lifeline_fd = fcntl(options.lifeline_fd, F_DUPFD_CLOEXEC, 3);
+                r = saver->lifeline_fd < 0 ? -errno : 0;
+        }
+        if (r >= 0)
+                r = start(saver, &options);
         if (r < 0) {
                 if (saver->pidfd >= 0)
                         (void) syscall(SYS_pidfd_send_signal, saver->pidfd, SIGKILL, NULL, 0);

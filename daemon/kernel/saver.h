@@ -36,6 +36,9 @@ typedef struct Saver {
         int pidfd;                 /* owned: of sentry-imager */
         pid_t pid;
         sd_event_source *source;   /* owned: control_fd */
+        int lifeline_fd;           /* owned; -EBADF: nobody takes the save back … */
+        sd_event_source *lifeline_source; /* owned: … when its other end is closed */
+        bool taken_back;
         bool clocks_stopped;       /* the emulated ones */
         bool answered;             /* DONE or FAILED has come */
         bool ending;               /* it is saved, and ends */

@@ -208,12 +208,17 @@ int sentry_new(const char *name, const char *document, int journal_fd, int rundi
 }
 
 int sentry_start(Sentry *sentry, int bus_fd, int launch_fd) {
+        const char *text = getenv("SENTRYD_JOURNAL");
+        bool journal = !text || !streq(text, "0");
         int r;
 
         r = keeper_watch(&sentry->keeper);
         if (r < 0)
                 return r;
-        journal_start(&sentry->journal, sentry->kernel, sentry_snapshot, sentry);
+        if (journal)
+                journal_start(&sentry->journal, sentry->kernel, sentry_snapshot, sentry);
+        else
+                log_warning("%s: SENTRYD_JOURNAL=0: a crash of sentry-kernel will be the end of the sandbox", sentry->name);
         r = launch_server_add(sentry, launch_fd);
         if (r < 0)
                 return r;
@@ -241,6 +246,7 @@ Sentry *sentry_free(Sentry *sentry) {
         restorer_done(&sentry->restorer);
         safe_close(sentry->imager_fd);
         sentry->end_source = sd_event_source_disable_unref(sentry->end_source);
+        sentry->names_source = sd_event_source_disable_unref(sentry->names_source);
         sentry->bus = sd_bus_flush_close_unref(sentry->bus);
         manager_link_done(&sentry->link);
         sandbox_cgroup_done(&sentry->cgroup, sentry->launcher_lost);

@@ -114,6 +114,8 @@ struct Sentry {
         uint64_t started_usec;     /* CLOCK_REALTIME, when the first program was let go */
         int status;                /* of the sandbox: 0-255, or -1 while nobody decided */
         int in_place_status;       /* of the last init of a sandbox in place; -1: of none yet */
+        uint64_t names_told_ns;    /* owned by kernel-methods.c: when the names were last told … */
+        sd_event_source *names_source; /* owned by it: … and when they will be next */
         sd_event_source *end_source; /* owned: deadline for the end after init died */
 };
 

@@ -225,6 +225,13 @@ echo 'hostname changed-name' >&9
 check "a changed host name is a change of the property" await 10 grep -q 'changed-name' "$TESTDIR/monitor"
 is "$(property $S $SANDBOX Hostname)" changed-name "… which has the new value"
 check "… sentryctl events tells, too" await 10 grep -q changed-name "$TESTDIR/events"
+# 5,000 changes at full speed are few signals, and the last one is told.
+before=$(grep -c PropertiesChanged "$TESTDIR/monitor") begun=$SECONDS
+cat >&9 <<'GUEST'
+/usr/bin/python3 -c 'import socket; [socket.sethostname("flood-%d" % i) for i in range(5000)]; socket.sethostname("flooded")'
+GUEST
+check "after many changes the last is told" await 20 grep -q flooded "$TESTDIR/monitor"
+check "… with few signals" test $(($(grep -c PropertiesChanged "$TESTDIR/monitor") - before)) -le $((11 * (SECONDS - begun + 2)))
 
 # Pausing
 fails_with $E.NotPaused "Resume without Pause" $S $SANDBOX Resume

@@ -136,11 +136,11 @@ await() { # SECONDS COMMAND…: until it succeeds; 1 when it has not by the dead
         done
 }
 
-signal_launcher() { # SIGNAL: sends it to every sentryctl of the current user's that runs a program
+signal_launcher() { # SIGNAL [VERB]: sends it to every sentryctl of the current user's that runs a program, or does VERB
         local pid
         for pid in $(daemons_of "$(runtime)" sentryctl); do
                 # P0 alone, the waiting parent: the others are its children.
-                [ "$(tr '\0' '\n' <"/proc/$pid/cmdline" | sed -n 2p)" = run ] && kill -"$1" "$pid"
+                [ "$(tr '\0' '\n' <"/proc/$pid/cmdline" | sed -n 2p)" = "${2:-run}" ] && kill -"$1" "$pid"
         done
 }
 

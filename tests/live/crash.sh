@@ -61,7 +61,7 @@ crash() {
         storm $((kills / 2 + 20)) "${names[@]}"
         check "$w: sentry-kernels and keepers are killed ($N)" test "$N" -ge $((kills / 4))
         for name in "${names[@]}"; do
-                check "$w: $name is there" await 20 running "$name"
+                check "$w: $name is there" await 20 running "$name" || diag "$(grep "$name" "$(runtime)/sentryd/log" | tail -n 30)"
         done
         exec 7>&- 8>&-
         for i in "${!names[@]}"; do

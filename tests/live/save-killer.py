@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Kills the sentry-imager that one of these processes starts, at a moment that differs from time to time: save-killer.py
-SECONDS PID..., the time up to which the moment is. Exits with 0 when it has killed one."""
+"""Sends a signal to the sentry-imager that one of these processes starts, at a moment that differs from time to time:
+save-killer.py SIGNAL SECONDS PID..., the time up to which the moment is. Exits with 0 when one got it."""
 
 import os
 import random
@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-longest, parents = float(sys.argv[1]), sys.argv[2:]
+signo, longest, parents = getattr(signal, "SIG" + sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
 end = time.monotonic() + 20
 
 
@@ -30,7 +30,7 @@ while time.monotonic() < end:
                 if f.read().strip() != "sentry-imager":
                     continue
             time.sleep(random.random() * longest)
-            os.kill(int(pid), signal.SIGKILL)
+            os.kill(int(pid), signo)
             sys.exit(0)
         except OSError:
             pass

@@ -107,7 +107,7 @@ killed() {
         kernels=$(daemons_of "$(runtime)" sentry-kernel)
         for ((i = 0; i < KILLS; i++)); do
                 # shellcheck disable=SC2086 # numbers
-                python3 "$srcdir/tests/live/save-killer.py" "0.0$((i % 10))" $kernels &
+                python3 "$srcdir/tests/live/save-killer.py" KILL "0.0$((i % 10))" $kernels &
                 saves killed "$D/images/a" && rm -r "$D/images/a"
                 wait $! && kills=$((kills + 1))
                 n=$(count)
@@ -119,6 +119,31 @@ killed() {
         check "$W: … it can still be saved" saves killed "$D/images/a"
         rm -rf "$D/images/a"
         ends killed
+}
+
+# Whoever asks for a save can take it back, by Ctrl-C or his death.
+taken_back() {
+        local kernels saving stopper
+        start back || return
+        kernels=$(daemons_of "$(runtime)" sentry-kernel)
+        # shellcheck disable=SC2086
+        python3 "$srcdir/tests/live/save-killer.py" STOP 0 $kernels &
+        stopper=$!
+        sctl save --leave-running back "$D/images/a" >"$TESTDIR/save.out" 2>&1 &
+        saving=$!
+        started "$saving"
+        wait "$stopper"
+        is $? 0 "$W: a save that is held up"
+        signal_launcher TERM save
+        check "$W: … ends with who asked for it" await 20 gone "$saving"
+        failed() { [ "$(sctl show --value -p SaveStatus back)" = failed ]; }
+        check "$W: … it has failed" await 20 failed
+        contains "$(sctl show --value -p SaveMessage back)" 'taken it back' "$W: … and why"
+        is "$(left)" '' "$W: … nothing is left"
+        goes_on "$W: … and the program goes on"
+        check "$W: … it can be saved" saves back "$D/images/a"
+        rm -rf "$D/images/a"
+        ends back
 }
 
 storms() {
@@ -164,6 +189,7 @@ all() {
         saving
         images
         killed
+        taken_back
         storms
         full
 }
