@@ -741,6 +741,11 @@ static int group_threads(Save *save) {
 
         for (size_t i = 0; i < save->n_threads; i++) {
                 r = read_id(save->threads + i);
+                if ((r == -ENOENT || r == -ESRCH) && save->threads[i].zombie) {
+                        /* Its parent, stopped later, has waited for it. */
+                        save->threads[i--] = save->threads[--save->n_threads];
+                        continue;
+                }
                 if (r == -EXDEV)
                         save_refuse(save, "process %d of the host: it is in a PID namespace of its own, within the sandbox",
                                     (int) save->threads[i].pid);
