@@ -108,8 +108,12 @@ static bool pending_is_kill(const Pending *p) {
         return sd_bus_message_is_method_call(p->call, BUS_SANDBOX_INTERFACE, "Kill") > 0;
 }
 
+static bool pending_is_save(const Pending *p) {
+        return sd_bus_message_is_method_call(p->call, BUS_SANDBOX_INTERFACE, "Save") > 0;
+}
+
 static uint64_t pending_deadline(const Pending *p) {
-        return sd_bus_message_is_method_call(p->call, BUS_SANDBOX_INTERFACE, "Save") > 0 ? PENDING_SAVE_USEC : PENDING_FORWARD_USEC;
+        return pending_is_save(p) ? PENDING_SAVE_USEC : PENDING_FORWARD_USEC;
 }
 
 /* sentry-kernel has not answered in time. */
@@ -249,10 +253,20 @@ void pending_kernel_ready(Sandbox *s) {
 }
 
 void pending_kernel_away(Sandbox *s) {
-        Pending *p;
+        for (Pending *p = TAILQ_FIRST(&s->pending), *next; p; p = next) {
+                bool sent = p->slot != NULL;
 
-        TAILQ_FOREACH(p, &s->pending, queue)
+                next = TAILQ_NEXT(p, queue);
                 p->slot = sd_bus_slot_unref(p->slot);
+                /* What it has written is removed, or was whole already: there is no going on with it, and to begin anew is
+                 * for who asked. */
+                if (sent && pending_is_save(p))
+                        pending_answered(p, sd_bus_reply_method_errorf(
+                                                    p->call, BUS_ERROR_SAVE_FAILED,
+                                                    "sentry-kernel of sandbox \"%s\" died in the middle of the save. The sandbox "
+                                                    "runs on, unless the image was whole already: look for it, or save again.",
+                                                    s->name));
+        }
 }
 
 void pending_kernel_late(Sandbox *s) {

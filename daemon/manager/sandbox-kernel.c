@@ -23,6 +23,7 @@
 #include "util.h"
 
 #define FAILED_MAX 3U              /* sentry-kernels that we start in a row without one that comes */
+#define KILLED_MAX 200U            /* those among them that somebody else has killed do not count, up to so many */
 #define RETRY_USEC 20000U          /* flock(2) has no event */
 #define RETRY_LATE_USEC 1000000U   /* … once nobody waits any more */
 #define STATUS_SIZE_MAX 4096U
@@ -147,6 +148,11 @@ static int on_process_exit(sd_event_source *source, int fd, uint32_t events, voi
         known = reap(fd, &si);
         describe_exit(&si, known, how);
         s->process_source = sd_event_source_disable_unref(s->process_source);
+        /* SIGKILL is nothing that it does to itself: the next one may fare better. */
+        if (known && si.si_code == CLD_KILLED && si.si_status == SIGKILL && s->n_failed > 0 && s->n_killed < KILLED_MAX) {
+                s->n_failed--;
+                s->n_killed++;
+        }
 
         if (s->ended) {
                 manager->n_departing--;
@@ -520,7 +526,7 @@ int sandbox_adopt_kernel(Sandbox *s, Rendezvous *hello, int fd) {
 
         s->away_source = sd_event_source_disable_unref(s->away_source);
         s->retry_source = sd_event_source_disable_unref(s->retry_source);
-        s->n_failed = 0;
+        s->n_failed = s->n_killed = 0;
         log_debug("sentry-kernel of sandbox %s (process %d) has come.", s->name, (int) pid);
         return 0;
 

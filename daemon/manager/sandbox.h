@@ -62,7 +62,8 @@ struct Sandbox {
         bool recoverable;  /* held is a whole table */
         bool awaited;      /* manager->n_awaited counts it */
         bool doomed;       /* sandbox_kill_kernel(): no sentry-kernel is let in any more */
-        unsigned n_failed; /* how many sentry-kernels in a row we started that died before they came */
+        unsigned n_failed; /* how many sentry-kernels in a row we started that died before they came … */
+        unsigned n_killed; /* … and how many of somebody else's SIGKILL, who are not among those */
 
         sd_event_source *deadline_source; /* owned: what must have happened by then depends on ended; or NULL */
 

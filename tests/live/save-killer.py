@@ -23,6 +23,7 @@ def children():
             pass
 
 
+print("ready", flush=True)
 while time.monotonic() < end:
     for pid in children():
         try:
@@ -31,6 +32,7 @@ while time.monotonic() < end:
                     continue
             time.sleep(random.random() * longest)
             os.kill(int(pid), signo)
+            print(pid)
             sys.exit(0)
         except OSError:
             pass
