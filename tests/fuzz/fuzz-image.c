@@ -64,6 +64,21 @@ static void follow(const Image *image) {
                 if ((file->kind == IMAGE_FILE_UNIX || file->kind == IMAGE_FILE_INET) && file->socket->peer != IMAGE_NONE)
                         touched += image->files[file->socket->peer].position;
         }
+        for (size_t i = 0; i < image->n_ipc; i++) {
+                const ImageIpc *ipc = image->ipc + i;
+                uint64_t bytes = 0;
+
+                if (ipc->type == 'm')
+                        touched += image->objects[ipc->object].size;
+                for (size_t j = 0; j < ipc->n_pids; j++)
+                        touched += ipc->values[j];
+                for (size_t j = 0; j < ipc->n_undo; j += 3)
+                        touched += image->processes[ipc->undo[j]].umask + ipc->values[ipc->undo[j + 1]];
+                for (size_t j = 0; j < ipc->n_types; j++)
+                        bytes += ipc->sizes[j];
+                if (ipc->type == 'q' && bytes != ipc->messages.size)
+                        die("messages of other bytes than there are");
+        }
         for (size_t i = 0; i < image->n_objects; i++)
                 touch_runs(image, &image->objects[i].runs);
         for (size_t i = 0; i < image->n_tmpfs; i++)
@@ -129,9 +144,10 @@ static const char seed_text[] =
         "\"data\":[0,3],\"sizes\":[1,2]},{\"kind\":\"epoll\",\"watches\":[{\"number\":3,\"file\":1,\"events\":1}]},{\"kind\":\"unix\",\"socket\":"
         "{\"family\":1,\"type\":2,\"address\":[0,16],\"peer\":3,\"queue\":[0,4],\"sizes\":[4],\"options\":[1,2,3]}},{\"kind\":\"memfd\","
         "\"object\":0,\"locks\":[{\"type\":\"p\",\"pid\":1,\"end\":18446744073709551615}]}],\"objects\":[{\"kind\":\"memfd\",\"name\":\"m\","
-        "\"size\":5000,\"runs\":[[4096,4096,0,4096,4096]]}],\"tmpfs\":[{\"mount\":\"/tmp\",\"nodes\":[{\"path\":\"\",\"mode\":16877},"
+        "\"size\":5000,\"runs\":[[4096,4096,0,4096,4096]]},{\"kind\":\"sysv\",\"sysvId\":32769,\"size\":6000,\"runs\":[[0,4096,0,4096,4096]]}],\"tmpfs\":[{\"mount\":\"/tmp\",\"nodes\":[{\"path\":\"\",\"mode\":16877},"
         "{\"path\":\"a/b\",\"mode\":33188,\"size\":10,\"runs\":[[0,4096,0,8192,4096]]},{\"path\":\"l\",\"mode\":41471,\"target\":\"x\"}]}],"
-        "\"ipc\":[{\"type\":\"s\",\"id\":1,\"values\":[1,2]}]}";
+        "\"ipc\":[{\"type\":\"s\",\"id\":1,\"values\":[1,2],\"pids\":[1,0],\"undo\":[2,1,-5]},{\"type\":\"m\",\"id\":32769,\"key\":5,"
+        "\"mode\":384,\"object\":1},{\"type\":\"q\",\"maxBytes\":100,\"messages\":[0,7],\"sizes\":[3,0,4],\"types\":[1,2,3]}]}";
 
 static uint64_t random_state;
 
