@@ -63,6 +63,7 @@ live_tests = \
 	tests/live/mounting.sh \
 	tests/live/mounts.sh \
 	tests/live/save.sh \
+	tests/live/save-ipc.sh \
 	tests/live/limits.sh \
 	tests/live/users.sh \
 	tests/live/walls.sh \
@@ -110,7 +111,7 @@ lint_tests = \
 
 
 # What the live tests need beside programs of the distribution.
-live_programs = tests/live/address-racer tests/live/crasher tests/live/restore-program
+live_programs = tests/live/address-racer tests/live/crasher tests/live/ipc-program tests/live/restore-program
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
 
@@ -139,6 +140,7 @@ EXTRA_DIST += \
 	tests/live/visitor.py \
 	tests/lib/lint.sh \
 	tests/lib/run-test \
+	tests/lib/save.bash \
 	tests/lib/tap.sh \
 	tests/sys/run
 

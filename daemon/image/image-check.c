@@ -97,6 +97,14 @@ static int check_map(Check *check, const ImageMap *map, uint64_t *end) {
                         return bad(check, "map %#" PRIx64 "-%#" PRIx64 ": guard %zu is not within", map->start, map->end, i);
         if (of_object)
                 r = check_index(check, "map: object", map->object, check->image->n_objects, false);
+        if (r >= 0 && of_object && check->image->objects[map->object].kind == IMAGE_OBJECT_SYSV) {
+                uint64_t size = check->image->objects[map->object].size;
+
+                if (map->kind != IMAGE_MAP_OBJECT || size == 0 || size > INT64_MAX - IMAGE_PAGE ||
+                    map->offset + (map->end - map->start) > (size + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE)
+                        return bad(check, "map %#" PRIx64 "-%#" PRIx64 ": private, or more than the %" PRIu64
+                                   " bytes that the shared memory has", map->start, map->end, size);
+        }
         if (r >= 0 && of_file)
                 r = check_place(check, "map: place", &map->place);
         if (r >= 0)
@@ -309,6 +317,8 @@ static int check_file(Check *check, const ImageFile *file) {
                 r = check_blob(check, "windowSize", &file->winsize);
         if (r >= 0)
                 r = check_index(check, "object", file->object, check->image->n_objects, file->kind != IMAGE_FILE_MEMFD);
+        if (r >= 0 && file->object != IMAGE_NONE && check->image->objects[file->object].kind == IMAGE_OBJECT_SYSV)
+                r = bad(check, "object: shared memory of System V is no file");
         if (r >= 0 && file->object == IMAGE_NONE &&
             (file->kind == IMAGE_FILE_REGULAR || file->kind == IMAGE_FILE_DIRECTORY || file->kind == IMAGE_FILE_FIFO ||
              file->kind == IMAGE_FILE_DEVICE || file->kind == IMAGE_FILE_PATH))
@@ -356,6 +366,87 @@ static int check_node(Check *check, const ImageNode *node) {
         return check_runs(check, &node->runs, (node->size + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE);
 }
 
+static int compare_ipc(const void *a, const void *b) {
+        const ImageIpc *x = *(const ImageIpc *const *) a, *y = *(const ImageIpc *const *) b;
+
+        if (x->type != y->type)
+                return x->type < y->type ? -1 : 1;
+        return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Numbers are there once, and so are keys; each piece of shared memory has one object, and each such object one of these. */
+static int check_ipc_ids(Check *check) {
+        const Image *image = check->image;
+        _cleanup_free_ const ImageIpc **order = calloc(image->n_ipc + 1, sizeof(ImageIpc *));
+        _cleanup_free_ uint8_t *taken = calloc(image->n_objects + 1, 1);
+
+        if (!order || !taken)
+                return -ENOMEM;
+        for (size_t i = 0; i < image->n_ipc; i++)
+                order[i] = image->ipc + i;
+        qsort(order, image->n_ipc, sizeof(ImageIpc *), compare_ipc);
+        for (size_t i = 0; i < image->n_ipc; i++) {
+                const ImageIpc *ipc = order[i];
+
+                if (i > 0 && ipc->type == order[i - 1]->type && ipc->id == order[i - 1]->id)
+                        return bad(check, "two of type %c have the id %" PRId32, ipc->type, ipc->id);
+                if (ipc->type != 'm')
+                        continue;
+                if (ipc->object >= image->n_objects || image->objects[ipc->object].kind != IMAGE_OBJECT_SYSV || taken[ipc->object])
+                        return bad(check, "the shared memory %" PRId32 " has no object of its own", ipc->id);
+                taken[ipc->object] = 1;
+        }
+        for (size_t i = 0; i < image->n_objects; i++)
+                if (image->objects[i].kind == IMAGE_OBJECT_SYSV && !taken[i])
+                        return bad(check, "objects[%zu] is shared memory of System V that has no id", i);
+        return 0;
+}
+
+static int check_semaphores(Check *check, const ImageIpc *ipc) {
+        if (ipc->n_values == 0 || (ipc->n_pids != 0 && ipc->n_pids != ipc->n_values) || ipc->n_undo % 3 != 0)
+                return bad(check, "values, pids, undo: %zu, %zu and %zu, and they should be as many, and triples", ipc->n_values,
+                           ipc->n_pids, ipc->n_undo);
+        for (size_t i = 0; i < ipc->n_values; i++)
+                if (ipc->values[i] > IMAGE_SEMAPHORE_MAX)
+                        return bad(check, "values: %" PRIu32 ", allowed are 0 to %d", ipc->values[i], IMAGE_SEMAPHORE_MAX);
+        for (size_t i = 0; i < ipc->n_undo; i += 3) {
+                ImageUndo undo = { ipc->undo[i], ipc->undo[i + 1], ipc->undo[i + 2] };
+
+                if (undo.process < 0 || (uint64_t) undo.process >= check->image->n_processes ||
+                    check->image->processes[undo.process].state == IMAGE_TASK_ZOMBIE || undo.number < 0 || (uint64_t) undo.number >= ipc->n_values ||
+                    undo.adjustment < -IMAGE_SEMAPHORE_MAX || undo.adjustment > IMAGE_SEMAPHORE_MAX)
+                        return bad(check, "undo: %" PRId64 " of semaphore %" PRId64 " by processes[%" PRId64 "]"
+                                   ": not within -%d to %d, or there is no such semaphore or process", undo.adjustment, undo.number,
+                                   undo.process, IMAGE_SEMAPHORE_MAX, IMAGE_SEMAPHORE_MAX);
+        }
+        return 0;
+}
+
+static int check_ipc(Check *check, const ImageIpc *ipc) {
+        int r;
+
+        r = check_blob(check, "messages", &ipc->messages);
+        if (r < 0)
+                return r;
+        if (ipc->mode & ~(ipc->type == 'm' ? 0777U | IMAGE_IPC_REMOVED | IMAGE_IPC_LOCKED : 0777U))
+                return bad(check, "mode: %#" PRIo32 " has bits that there are not", ipc->mode);
+        if (ipc->type == 'm') {
+                uint64_t size = check->image->objects[ipc->object].size;
+
+                return size > 0 && size <= INT64_MAX / 2 ? 0 : bad(check, "its object has %" PRIu64 " bytes", size);
+        }
+        if (ipc->type == 's')
+                return check_semaphores(check, ipc);
+        if (ipc->n_types != ipc->n_sizes || (ipc->n_sizes == 0 && ipc->messages.size > 0))
+                return bad(check, "types and sizes are %zu and %zu, for %" PRIu64 " bytes", ipc->n_types, ipc->n_sizes,
+                           ipc->messages.size);
+        for (size_t i = 0; i < ipc->n_types; i++)
+                if (ipc->types[i] <= 0 || ipc->sizes[i] > IMAGE_MESSAGE_MAX)
+                        return bad(check, "message %zu: type %" PRId64 " and %" PRIu64 " bytes, allowed are 1 and more, and 0 to %u", i,
+                                   ipc->types[i], ipc->sizes[i], IMAGE_MESSAGE_MAX);
+        return check_sizes(check, ipc->sizes, ipc->n_sizes, ipc->messages.size);
+}
+
 int image_check(const Image *image, char **ret_message) {
         Check check = { .image = image, .ret_message = ret_message, .where = "image" };
         int r;
@@ -393,11 +484,13 @@ int image_check(const Image *image, char **ret_message) {
                         r = check_node(&check, image->tmpfs[i].nodes + j);
                 }
         }
+        if (r >= 0) {
+                (void) snprintf(check.where, sizeof(check.where), "ipc");
+                r = check_ipc_ids(&check);
+        }
         for (size_t i = 0; r >= 0 && i < image->n_ipc; i++) {
                 (void) snprintf(check.where, sizeof(check.where), "ipc[%zu]", i);
-                r = check_index(&check, "object", image->ipc[i].object, image->n_objects, image->ipc[i].type != 'm');
-                if (r >= 0)
-                        r = check_blob(&check, "messages", &image->ipc[i].messages);
+                r = check_ipc(&check, image->ipc + i);
         }
         return r;
 }

@@ -406,9 +406,13 @@ static void visit_ipc(Visit *v, void *item) {
         visit_u32(v, "cuid", &ipc->cuid, UINT32_MAX);
         visit_u32(v, "cgid", &ipc->cgid, UINT32_MAX);
         visit_index(v, "object", &ipc->object, IMAGE_FILES_MAX);
-        visit_numbers(v, "values", &ipc->values, &ipc->n_values, sizeof(uint32_t), NAMES_MAX);
+        visit_numbers(v, "values", &ipc->values, &ipc->n_values, sizeof(uint32_t), IMAGE_SEMAPHORES_MAX);
+        visit_numbers(v, "pids", &ipc->pids, &ipc->n_pids, sizeof(uint32_t), IMAGE_SEMAPHORES_MAX);
+        visit_numbers(v, "undo", &ipc->undo, &ipc->n_undo, sizeof(int64_t), IMAGE_UNDO_MAX);
         visit_u64(v, "maxBytes", &ipc->max_bytes, INT64_MAX);
         visit_blob(v, "messages", &ipc->messages);
+        visit_numbers(v, "sizes", &ipc->sizes, &ipc->n_sizes, sizeof(uint64_t), IMAGE_MESSAGES_MAX);
+        visit_numbers(v, "types", &ipc->types, &ipc->n_types, sizeof(int64_t), IMAGE_MESSAGES_MAX);
 }
 
 /* What is checked before anything else is looked at comes first. */
@@ -436,7 +440,7 @@ static void visit_image(Visit *v, Image *image) {
         visit_array(v, "files", image->files, image->n_files, IMAGE_FILES_MAX, visit_file);
         visit_array(v, "objects", image->objects, image->n_objects, IMAGE_FILES_MAX, visit_object);
         visit_array(v, "tmpfs", image->tmpfs, image->n_tmpfs, 4096, visit_tmpfs);
-        visit_array(v, "ipc", image->ipc, image->n_ipc, NAMES_MAX, visit_ipc);
+        visit_array(v, "ipc", image->ipc, image->n_ipc, IMAGE_IPC_MAX, visit_ipc);
 }
 
 /* Version and features, before anything that a later version may have changed. */

@@ -192,6 +192,14 @@ static void tmpfs_done(ImageTmpfs *tmpfs) {
         free(tmpfs->mount);
 }
 
+static void ipc_done(ImageIpc *ipc) {
+        free(ipc->values);
+        free(ipc->pids);
+        free(ipc->undo);
+        free(ipc->sizes);
+        free(ipc->types);
+}
+
 Image *image_free(Image *image) {
         if (!image)
                 return NULL;
@@ -222,7 +230,7 @@ Image *image_free(Image *image) {
                 tmpfs_done(image->tmpfs + i);
         free(image->tmpfs);
         for (size_t i = 0; i < image->n_ipc; i++)
-                free(image->ipc[i].values);
+                ipc_done(image->ipc + i);
         free(image->ipc);
         free(image);
         return NULL;

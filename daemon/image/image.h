@@ -33,6 +33,12 @@
 #define IMAGE_FDS_MAX 1048576U
 #define IMAGE_PAGE_FILES_MAX 64U
 #define IMAGE_NODES_MAX 4194304U
+#define IMAGE_IPC_MAX 131072U     /* of all kinds together: the kernel has 32768 of each at most by default */
+#define IMAGE_SEMAPHORES_MAX 32768U /* of one set */
+#define IMAGE_SEMAPHORE_MAX 32767 /* the value of one */
+#define IMAGE_UNDO_MAX 1048576U
+#define IMAGE_MESSAGES_MAX 1048576U
+#define IMAGE_MESSAGE_MAX 65536U  /* bytes of one message */
 #define IMAGE_PATH_MAX 4096U
 #define IMAGE_NONE UINT32_MAX /* an index of nothing */
 
@@ -421,15 +427,32 @@ typedef struct ImageTmpfs {
 
 /* ---- System V IPC ---- */
 
+#define IMAGE_IPC_REMOVED 01000U /* in ImageIpc.mode: shared memory that goes with its last user (SHM_DEST) */
+#define IMAGE_IPC_LOCKED 02000U  /* and that stays in memory (SHM_LOCKED) */
+
+/* What the kernel adds to a semaphore when a process ends (SEM_UNDO of semop(2)). Three numbers of ImageIpc.undo. */
+typedef struct ImageUndo {
+        int64_t process, number, adjustment; /* process: of Image.processes */
+} ImageUndo;
+
 typedef struct ImageIpc {
         char type;       /* 'm': memory, 's': semaphores, 'q': messages */
         int32_t id, key;
-        uint32_t mode, uid, gid, cuid, cgid;
+        uint32_t mode;   /* permissions, IMAGE_IPC_* */
+        uint32_t uid, gid, cuid, cgid;
         uint32_t object; /* 'm': of Image.objects */
         uint32_t *values; /* 's' */
         size_t n_values;
+        uint32_t *pids;  /* 's': who changed each last; 0: nobody who is known. As many as values */
+        size_t n_pids;
+        int64_t *undo;   /* 's': struct ImageUndo, one after the other */
+        size_t n_undo;
         uint64_t max_bytes; /* 'q' */
-        ImageBlob messages; /* 'q': u64 type, u32 size, bytes, one after the other */
+        ImageBlob messages; /* 'q': their bytes, one after the other */
+        uint64_t *sizes; /* 'q': of each message */
+        size_t n_sizes;
+        int64_t *types;  /* 'q': mtype of each */
+        size_t n_types;
 } ImageIpc;
 
 /* ---- the whole ---- */

@@ -26,6 +26,7 @@ sentry_imager_SOURCES = \
 	daemon/image/restore-attach.c \
 	daemon/image/restore-files.c \
 	daemon/image/restore-internal.h \
+	daemon/image/restore-ipc.c \
 	daemon/image/restore-main.c \
 	daemon/image/restore-memory.c \
 	daemon/image/restore-protocol.h \
@@ -40,6 +41,7 @@ sentry_imager_SOURCES = \
 	daemon/image/save-calls.c \
 	daemon/image/save-files.c \
 	daemon/image/save-files.h \
+	daemon/image/save-ipc.c \
 	daemon/image/save-main.c \
 	daemon/image/save-maps.c \
 	daemon/image/save-pages.c \

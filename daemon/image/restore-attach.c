@@ -98,20 +98,21 @@ void restore_detach_answers(Restore *restore) {
         answers->stop_fds[0] = safe_close(answers->stop_fds[0]);
 }
 
-/* sentry-stub's argument: the number of its status pipe. */
-static int find_status_fd(Restore *restore) {
+/* sentry-stub's argument: the numbers of its status pipe and of the files that choose ids. */
+static int find_numbers(Restore *restore) {
         _cleanup_close_ int pidfd = -EBADF;
         _cleanup_free_ char *text = NULL;
         char path[64];
         size_t size;
-        int number, r;
+        int number, ids[3], r;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) restore->options.init);
         r = read_full_file(path, 4096, &text, &size);
         if (r < 0)
                 return r;
-        if (strlen(text) + 1 >= size || safe_atoi(text + strlen(text) + 1, &number) < 0)
+        if (strlen(text) + 1 >= size || sscanf(text + strlen(text) + 1, "%d,%d,%d,%d", &number, &ids[0], &ids[1], &ids[2]) != 4)
                 return -EBADMSG;
+        memcpy(restore->next_id_numbers, ids, sizeof(ids));
 
         pidfd = (int) syscall(SYS_pidfd_open, restore->options.init, 0);
         if (pidfd < 0)
@@ -151,7 +152,7 @@ int restore_attach(Restore *restore) {
         r = inject_set_mask(tid, ~UINT64_C(0));
         if (r < 0)
                 return restore_fail(restore, r, "cannot block signals");
-        r = find_status_fd(restore);
+        r = find_numbers(restore);
         if (r < 0)
                 return restore_fail(restore, r, "cannot find the launcher's pipe");
 

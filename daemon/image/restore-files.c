@@ -377,11 +377,19 @@ static int64_t open_namespace(Restore *restore, const ImageFile *file) {
 }
 
 /* What comes from outside comes with the first process, under its number. */
+/* What the stub has of ours comes from nobody. */
+static bool is_ours(const Restore *restore, int number) {
+        for (size_t i = 0; i < ELEMENTSOF(restore->next_id_numbers); i++)
+                if (restore->next_id_numbers[i] == number)
+                        return true;
+        return restore->status_number == number;
+}
+
 static int64_t open_outside(Restore *restore, const ImageFile *file) {
         RestoreProcess *init = &restore->processes[0];
         int64_t number;
 
-        number = (int) file->outside == restore->status_number
+        number = is_ours(restore, (int) file->outside)
                          ? -EBADF
                          : inject_call(&init->inject, SYS_fcntl, file->outside, F_DUPFD_CLOEXEC, 0);
         if (number == -EBADF && file->was && streq(file->was, "/dev/null")) /* one is as good as the other */

@@ -83,6 +83,7 @@ struct Restore {
         int next;                /* number that the next descriptor of ours gets */
 
         int status_number;       /* of sentry-stub's status pipe */
+        int next_id_numbers[3];  /* of shm_next_id, msg_next_id and sem_next_id of /proc/sys/kernel there, or -1 */
         int status_fd;           /* owned: the launcher's status pipe, by which it hears */
         char *message;           /* owned: what failed first */
 };
@@ -125,6 +126,15 @@ int restore_find_hole(Restore *restore, uint64_t size);
 int restore_objects(Restore *restore);
 int restore_seals(Restore *restore);
 int restore_mapped_files(Restore *restore);
+
+/* restore-ipc.c: System V IPC; then, in each process before it has threads, what semaphores owe it, and in another round whom
+ * they know as the last one; then, when all memory is attached, owners and modes. */
+int restore_ipc(Restore *restore);
+int restore_undo(Restore *restore, RestoreProcess *process);
+int restore_last_changes(Restore *restore, RestoreProcess *process);
+int restore_ipc_owners(Restore *restore);
+/* Maps shared memory of System V. */
+int restore_attach_memory(Restore *restore, RestoreProcess *process, const ImageMap *map);
 
 /* restore-tmpfs.c: what was in file systems of the sandbox that are in memory. */
 int restore_tmpfs(Restore *restore);

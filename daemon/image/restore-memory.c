@@ -95,8 +95,8 @@ int restore_objects(Restore *restore) {
                 int64_t number;
                 int r;
 
-                if (object->kind == IMAGE_OBJECT_SYSV)
-                        return restore_fail(restore, -EOPNOTSUPP, "memory of System V IPC (id %d) cannot be restored", object->sysv_id);
+                if (object->kind == IMAGE_OBJECT_SYSV) /* no file: restore_ipc() */
+                        continue;
                 number = make_object(restore, object);
                 if (number < 0)
                         return (int) number;
@@ -224,6 +224,8 @@ static int make_map(Restore *restore, RestoreProcess *process, const ImageMap *m
         uint64_t protection = map->protection, flags = MAP_FIXED_NOREPLACE, offset = map->offset;
         int64_t result;
 
+        if (map->kind == IMAGE_MAP_OBJECT && restore->image->objects[map->object].kind == IMAGE_OBJECT_SYSV)
+                return restore_attach_memory(restore, process, map);
         flags |= map->kind == IMAGE_MAP_OBJECT || map->kind == IMAGE_MAP_FILE_SHARED ? MAP_SHARED : MAP_PRIVATE;
         if (map->kind == IMAGE_MAP_ANONYMOUS) {
                 flags |= MAP_ANONYMOUS;

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "disturbed-call.h"
 #include "launch-protocol.h"
 #include "restore-internal.h"
 #include "util.h"
@@ -367,11 +368,7 @@ static void mend_call(struct user_regs_struct *regs) {
                 else if (call == SYS_clock_nanosleep && regs->r10 != 0)
                         regs->rdx = regs->r10;
                 regs->rax = (unsigned long long) -ERESTARTNOHAND;
-        } else if (result == -EINTR && (call == SYS_epoll_wait || call == SYS_epoll_pwait || call == SYS_rt_sigtimedwait ||
-#ifdef SYS_epoll_pwait2
-                                        call == SYS_epoll_pwait2 ||
-#endif
-                                        false))
+        } else if (call_is_disturbed(call, result))
                 regs->rax = (unsigned long long) -ERESTARTNOHAND;
 }
 

@@ -139,8 +139,6 @@ static int check(Restore *restore) {
 
         if (image->n_processes == 0 || image->processes[0].pid != 1 || image->processes[0].state == IMAGE_TASK_ZOMBIE)
                 return restore_fail(restore, -EBADMSG, "the image has no first process");
-        if (image->n_ipc > 0)
-                return restore_fail(restore, -EOPNOTSUPP, "objects of System V IPC cannot be restored");
         for (size_t i = 0; i < image->n_processes; i++) {
                 const ImageProcess *process = &image->processes[i];
 
@@ -315,6 +313,8 @@ static int prepare(Restore *restore) {
         if (r >= 0)
                 r = restore_objects(restore);
         if (r >= 0)
+                r = restore_ipc(restore);
+        if (r >= 0)
                 r = restore_mapped_files(restore);
         if (r >= 0)
                 r = restore_files(restore);
@@ -332,6 +332,12 @@ static int prepare(Restore *restore) {
                 r = for_each_process(restore, stop_if_stopped);
         if (r >= 0)
                 r = for_each_process(restore, restore_memory);
+        if (r >= 0)
+                r = for_each_process(restore, restore_undo);
+        if (r >= 0)
+                r = for_each_process(restore, restore_last_changes);
+        if (r >= 0)
+                r = restore_ipc_owners(restore);
         if (r >= 0)
                 r = restore_seals(restore);
         if (r >= 0)

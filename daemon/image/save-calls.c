@@ -2,7 +2,7 @@
 
 /* Calls in tasks that outlive us. A task whose tracer is killed goes on with the registers it has: those of a call that it
  * never made. So calls are made by a *guard*, code in the padding behind the vDSO (which is private to the process as soon
- * as it is written to): behind its syscall instruction it takes the scratch page away, restores the mask of signals, then
+ * as it is written to): behind its syscall instruction it takes the scratch memory away, restores the mask of signals, then
  * all registers, and goes on where the program was. We stop the task right behind that instruction, so none of this runs
  * unless we are gone.
  *
@@ -12,10 +12,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/msg.h>
 #include <sys/ptrace.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -33,7 +30,7 @@
 #if defined(__x86_64__)
 
 typedef struct GuardData {
-        uint64_t mask, scratch, flags;
+        uint64_t mask, scratch, size, flags;
         uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rsp, rip;
 } GuardData;
 
@@ -70,7 +67,7 @@ static void make_code(Guard *guard) {
         EMIT(0x0f, 0x05);                                  /* syscall: the one that we make */
         EMIT(0xb8, SYS_munmap, 0, 0, 0);                   /* mov $SYS_munmap, %eax */
         EMIT_DATA(scratch, 0x48, 0x8b, 0x3d);              /* mov scratch(%rip), %rdi */
-        EMIT(0xbe, 0x00, 0x10, 0x00, 0x00);                /* mov $4096, %esi */
+        EMIT_DATA(size, 0x48, 0x8b, 0x35);                 /* mov size(%rip), %rsi */
         EMIT(0x0f, 0x05);
         EMIT(0xb8, SYS_rt_sigprocmask, 0, 0, 0);           /* mov $SYS_rt_sigprocmask, %eax */
         EMIT(0xbf, SIG_SETMASK, 0, 0, 0);                  /* mov $SIG_SETMASK, %edi */
@@ -117,7 +114,7 @@ static void make_data(Guard *guard, const SaveProcess *process, const InjectStat
                         break;
                 }
         guard->data = (GuardData) {
-                .mask = state->mask, .scratch = process->scratch, .flags = regs.eflags,
+                .mask = state->mask, .scratch = process->scratch, .size = process->scratch_size, .flags = regs.eflags,
                 .r15 = regs.r15, .r14 = regs.r14, .r13 = regs.r13, .r12 = regs.r12, .rbp = regs.rbp, .rbx = regs.rbx,
                 .r11 = regs.r11, .r10 = regs.r10, .r9 = regs.r9, .r8 = regs.r8, .rax = regs.rax, .rcx = regs.rcx,
                 .rdx = regs.rdx, .rsi = regs.rsi, .rdi = regs.rdi, .rsp = regs.rsp, .rip = regs.rip,
@@ -270,32 +267,34 @@ void save_calls_end(Save *save, SaveProcess *process, Inject *inject) {
 
 #endif
 
-int save_refuse_sysv(Save *save, const SaveProcess *process, Inject *inject) {
-        struct shm_info shm = {};
-        struct seminfo sem = {};
-        struct msginfo msg = {};
+int save_calls_open(Save *save, size_t index, uint64_t size, uint64_t mapped, Inject *ret) {
+        SaveProcess *process = save->processes + index;
+        int64_t x;
         int r;
 
-        r = (int) MIN(inject_call(inject, SYS_shmctl, 0, SHM_INFO, process->scratch), (int64_t) 0);
-        if (r >= 0)
-                r = inject_read(inject->tid, process->scratch, &shm, sizeof(shm));
-        if (r >= 0)
-                r = (int) MIN(inject_call(inject, SYS_semctl, 0, 0, SEM_INFO, process->scratch), (int64_t) 0);
-        if (r >= 0)
-                r = inject_read(inject->tid, process->scratch, &sem, sizeof(sem));
-        if (r >= 0)
-                r = (int) MIN(inject_call(inject, SYS_msgctl, 0, MSG_INFO, process->scratch), (int64_t) 0);
-        if (r >= 0)
-                r = inject_read(inject->tid, process->scratch, &msg, sizeof(msg));
-        if (r == -ENOSYS) /* a kernel without them */
-                return 0;
+        r = save_calls_begin(save, process);
         if (r < 0)
                 return r;
-        if (shm.used_ids > 0)
-                save_refuse(save, "%d System V shared memory segments: `sentryctl ipc` lists them, ipcrm(1) removes them", shm.used_ids);
-        if (sem.semusz > 0)
-                save_refuse(save, "%d System V semaphore sets: `sentryctl ipc` lists them, ipcrm(1) removes them", sem.semusz);
-        if (msg.msgpool > 0)
-                save_refuse(save, "%d System V message queues: `sentryctl ipc` lists them, ipcrm(1) removes them", msg.msgpool);
-        return 0;
+        process->scratch = save_hole(save->image->processes + index, size);
+        process->scratch_size = size;
+        if (process->scratch == 0)
+                return -ENOMEM;
+        r = save_calls_thread(save, process, save->threads + process->first, ret);
+        if (r < 0)
+                return r;
+        x = inject_call(ret, SYS_mmap, process->scratch, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+                        (uint64_t) -1, 0);
+        return (int) MIN(x, (int64_t) 0);
+}
+
+int save_calls_close(Save *save, SaveProcess *process, SaveThread *thread, Inject *inject) {
+        int r = 0;
+
+        if (thread->disturbed) {
+                r = (int) MIN(inject_call(inject, SYS_munmap, process->scratch, process->scratch_size), (int64_t) 0);
+                if (r >= 0)
+                        r = save_calls_thread_end(save, process, thread);
+        }
+        save_calls_end(save, process, inject);
+        return r;
 }

@@ -276,6 +276,8 @@ static int run(Save *save) {
                 r = save_records(save);
         if (r >= 0)
                 r = save_tasks(save);
+        if (r >= 0 && save->n_processes > 0 && save->processes[0].vdso != 0)
+                r = save_ipc(save);
         if (r >= 0 && save->n_processes > 0)
                 r = save_tmpfs(save);
         if (r >= 0 && save->n_processes > 0)

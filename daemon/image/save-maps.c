@@ -210,12 +210,9 @@ static bool path_ends(const char *path, const char *end) {
 }
 
 /* An object that this process has mapped: where its contents can be read, if there is no descriptor of it. */
-static int note_object(Save *save, size_t index, const Line *line, ImageMap *map, ImageObjectKind kind, const char *name) {
+static int note_mapping(Save *save, size_t index, const Line *line, ImageMap *map) {
         SaveObject *object;
 
-        map->object = save_object(save, kind, makedev(line->major, line->minor), line->ino, name);
-        if (map->object == IMAGE_NONE)
-                return -ENOMEM;
         map->offset = line->offset;
         object = save->objects + map->object;
         if (line->protection[3] != 's') { /* what is read there may be the process's own */
@@ -230,6 +227,17 @@ static int note_object(Save *save, size_t index, const Line *line, ImageMap *map
                 object->size = line->end - line->start;
         }
         return 0;
+}
+
+static int note_object(Save *save, size_t index, const Line *line, ImageMap *map, ImageObjectKind kind, const char *name) {
+        map->object = save_object(save, kind, makedev(line->major, line->minor), line->ino, name);
+        return map->object == IMAGE_NONE ? -ENOMEM : note_mapping(save, index, line, map);
+}
+
+/* Of System V: the inode is the id. */
+static int note_memory(Save *save, size_t index, const Line *line, ImageMap *map) {
+        map->object = save_shared_memory(save, (int32_t) line->ino);
+        return map->object == IMAGE_NONE ? -ENOMEM : note_mapping(save, index, line, map);
 }
 
 static int classify(Save *save, size_t index, const Line *line, ImageMap *map) {
@@ -257,7 +265,7 @@ static int classify(Save *save, size_t index, const Line *line, ImageMap *map) {
                 if ((rest = startswith(line->path, "[anon:")) && path_ends(rest, "]"))
                         map->name = strndup(rest, strlen(rest) - 1);
         } else if (startswith(line->path, "/SYSV") && path_ends(line->path, " (deleted)"))
-                save_refuse(save, "%s: shared memory of System V (shmat(2)) at %#" PRIx64, who, line->start);
+                return note_memory(save, index, line, map);
         else if (startswith(line->path, "/secretmem"))
                 save_refuse(save, "%s: secret memory (memfd_secret(2)) at %#" PRIx64, who, line->start);
         else if ((rest = startswith(line->path, "/memfd:")) && path_ends(rest, " (deleted)")) {

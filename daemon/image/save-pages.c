@@ -227,8 +227,12 @@ static int add_object(Copy *copy, size_t index) {
                             image->name);
                 return 0;
         }
-        object->size = readable_size(object);
-        image->size = MAX(image->size, object->offset + object->size);
+        if (image->kind == IMAGE_OBJECT_SYSV) /* mapped as a whole, and its size is known */
+                object->size = (image->size + IMAGE_PAGE - 1) & ~(uint64_t) (IMAGE_PAGE - 1);
+        else {
+                object->size = readable_size(object);
+                image->size = MAX(image->size, object->offset + object->size);
+        }
         like.base = object->address - object->offset;
         return add_units(copy, &like, object->address, object->address + object->size);
 }

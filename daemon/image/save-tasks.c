@@ -18,6 +18,7 @@
 #include <sys/time.h>
 
 #include "util/cpuset.h"
+#include "disturbed-call.h"
 #include "protocol.h"
 #include "save.h"
 #include "util.h"
@@ -175,12 +176,6 @@ static void abort_rseq(SaveThread *thread, const RseqConfiguration *rseq) {
                 thread->state.regs.rip = section.abort;
 }
 
-/* These return EINTR after every stop, even of a task that is left alone. */
-static bool is_disturbed_by_stops(uint64_t number) {
-        return number == SYS_epoll_wait || number == SYS_epoll_pwait || number == SYS_epoll_pwait2 ||
-               number == SYS_rt_sigtimedwait || number == SYS_semtimedop || number == SYS_io_getevents;
-}
-
 static int save_scheduling(SaveThread *task, ImageThread *thread) {
         SchedAttributes attributes = { .size = sizeof(attributes) };
         char list[CPUSET_LIST_MAX];
@@ -241,9 +236,8 @@ static int save_thread_outside(Save *save, const SaveProcess *process, SaveThrea
                 return r;
         task->has_state = true;
         save_calls_adopt(process, task);
-        if ((int64_t) task->state.regs.rax == -EINTR && (int64_t) task->state.regs.orig_rax >= 0 &&
-            is_disturbed_by_stops(task->state.regs.orig_rax))
-                task->state.regs.rax = (unsigned long long) -514; /* ERESTARTNOHAND */
+        if (call_is_disturbed((int64_t) task->state.regs.orig_rax, (int64_t) task->state.regs.rax))
+                task->state.regs.rax = (unsigned long long) DISTURBED_CALL_AGAIN;
 
         thread->tid = task->id;
         if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, task->tid, sizeof(rseq), &rseq) >= 0 && rseq.address != 0) {
@@ -404,8 +398,8 @@ static int save_timers(Save *save, size_t index, Inject *inject, ImageProcess *i
         return 0;
 }
 
-/* A place for the scratch page: in the middle of the largest hole. */
-static uint64_t find_hole(const ImageProcess *image) {
+/* In the middle of the largest hole. */
+uint64_t save_hole(const ImageProcess *image, uint64_t wanted) {
         uint64_t best = 0, size = 0, end = 0x100000;
 
         for (size_t i = 0; i < image->n_maps; i++) {
@@ -417,7 +411,7 @@ static uint64_t find_hole(const ImageProcess *image) {
                 }
                 end = map->end;
         }
-        return size >= SCRATCH_GAP ? best & ~(uint64_t) (IMAGE_PAGE - 1) : 0;
+        return size >= SCRATCH_GAP && wanted < size / 2 - SCRATCH_GAP / 4 ? best & ~(uint64_t) (IMAGE_PAGE - 1) : 0;
 }
 
 static int save_process_inside(Save *save, size_t index, Inject *inject, const char *status) {
@@ -457,7 +451,8 @@ static int save_inside(Save *save, size_t index, const char *status) {
         r = save_calls_begin(save, process);
         if (r < 0)
                 return r;
-        process->scratch = find_hole(image);
+        process->scratch = save_hole(image, IMAGE_PAGE);
+        process->scratch_size = IMAGE_PAGE;
         if (process->scratch == 0)
                 return -ENOMEM;
         for (size_t i = 0; i < process->n_threads; i++) {
@@ -473,8 +468,6 @@ static int save_inside(Save *save, size_t index, const char *status) {
                         if (x < 0)
                                 return (int) x;
                         r = save_process_inside(save, index, &inject, status);
-                        if (r >= 0 && index == 0) /* all have the same IPC namespace, else they are refused */
-                                r = save_refuse_sysv(save, process, &inject);
                 }
                 if (r >= 0)
                         r = save_thread_inside(process, task, &inject, image->threads + i);
@@ -748,6 +741,11 @@ static int group_threads(Save *save) {
 
         for (size_t i = 0; i < save->n_threads; i++) {
                 r = read_id(save->threads + i);
+                if ((r == -ENOENT || r == -ESRCH) && save->threads[i].zombie) {
+                        /* Its parent, stopped later, has waited for it. */
+                        save->threads[i--] = save->threads[--save->n_threads];
+                        continue;
+                }
                 if (r == -EXDEV)
                         save_refuse(save, "process %d of the host: it is in a PID namespace of its own, within the sandbox",
                                     (int) save->threads[i].pid);

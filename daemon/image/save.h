@@ -40,7 +40,8 @@ typedef struct SaveProcess {
         uint64_t vdso, vdso_size;
         uint64_t guard;       /* address of the guard's code, 0: no room for one */
         uint64_t call;        /* address of a syscall instruction: the guard's or the vDSO's */
-        uint64_t scratch;     /* a page of ours in its memory, 0: not there */
+        uint64_t scratch;     /* memory of ours in its own, 0: not there */
+        uint64_t scratch_size; /* bytes that the guard unmaps there */
         bool guard_written;
         SaveRange *ranges;    /* owned: private pages to copy */
         size_t n_ranges;
@@ -114,11 +115,20 @@ void save_calls_adopt(const SaveProcess *process, SaveThread *thread);
 int save_calls_thread(Save *save, SaveProcess *process, SaveThread *thread, Inject *ret);
 int save_calls_thread_end(Save *save, SaveProcess *process, SaveThread *thread);
 void save_calls_end(Save *save, SaveProcess *process, Inject *inject);
-/* Refuses a sandbox that has System V IPC objects: they are nobody's, and would be lost without a word. */
-int save_refuse_sysv(Save *save, const SaveProcess *process, Inject *inject);
+/* Once more for the first thread of a process, with `size` bytes of scratch, the first `mapped` of which are memory; the rest
+ * is room for what the caller maps there. To be closed whatever happened, opening included. */
+int save_calls_open(Save *save, size_t process, uint64_t size, uint64_t mapped, Inject *ret);
+int save_calls_close(Save *save, SaveProcess *process, SaveThread *thread, Inject *inject);
+
+/* save-ipc.c: System V IPC, when all is known of the tasks. */
+int save_ipc(Save *save);
+/* The index of the object of shared memory with this id; IMAGE_NONE without memory. */
+uint32_t save_shared_memory(Save *save, int32_t id);
 
 /* save-tasks.c */
 int save_tasks(Save *save);
+/* A place for so many bytes of scratch, far from what may grow; 0: none. */
+uint64_t save_hole(const ImageProcess *image, uint64_t size);
 uint32_t save_uid_inside(const Save *save, bool group, uint32_t id);
 /* The host's pid for one of the sandbox; -ESRCH. */
 pid_t save_host_pid(int32_t pid);

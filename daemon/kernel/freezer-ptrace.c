@@ -4,6 +4,7 @@
  * kernel. Should sentry-kernel die, the host kernel lets go of them. */
 
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,8 +13,11 @@
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 
+#include "disturbed-call.h"
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
@@ -219,6 +223,22 @@ static int seize_all(Seize *seize) {
         return r;
 }
 
+/* So that a pause is nothing that a program hears of. */
+static void mend_call(pid_t tid) {
+#if defined(__x86_64__)
+        struct user_regs_struct regs;
+        struct iovec iov = { &regs, sizeof(regs) };
+
+        if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &iov) < 0 || iov.iov_len != sizeof(regs) ||
+            !call_is_disturbed((int64_t) regs.orig_rax, (int64_t) regs.rax))
+                return;
+        regs.rax = (unsigned long long) DISTURBED_CALL_AGAIN;
+        (void) ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &iov);
+#else
+        (void) tid;
+#endif
+}
+
 /* What waitpid() said of a task. */
 static void note_stop(Freezer *freezer, pid_t tid, int status) {
         /* A stop on the way to a signal: it is delivered when the task goes on. The other stops carry events,
@@ -243,6 +263,8 @@ static void note_stop(Freezer *freezer, pid_t tid, int status) {
         task->stopped = true;
         task->zombie = false;
         task->signo = signo;
+        if (status >> 16 == PTRACE_EVENT_STOP)
+                mend_call(tid);
 }
 
 static void collect_stops(Freezer *freezer) {

@@ -580,9 +580,15 @@ static void send_again(Notifier *notifier, NotifySlot *slot) {
                 .kind = (VerdictKind) in_journal->kind, .value = in_journal->value, .host_fd = in_journal->source,
         };
 
-        if (verdict.kind == VERDICT_FD && verdict.host_fd >= 0) {
+        if (verdict.kind == VERDICT_FD) {
                 int fd = atomic_load(&in_journal->added) - 1;
 
+                if (fd < 0 && verdict.host_fd < 0) {
+                        /* It died with them. The call is begun again; what it may have got already, nobody can tell from what
+                         * it has got before. */
+                        atomic_store(&in_journal->done_at, 0);
+                        return;
+                }
                 if (fd < 0)
                         fd = find_added(slot->call.tid, verdict.host_fd);
                 if (fd >= 0) {

@@ -73,8 +73,14 @@ static int mark(uint8_t *keep) {
         for (unsigned i = 0; i < NOTIFY_SLOTS; i++)
                 if (journal_slot_is_done(&journal, &journal.slots[i]) && journal.slots[i].kind == VERDICT_FD &&
                     atomic_load(&journal.slots[i].state) != JOURNAL_SLOT_FREE && journal.slots[i].source > 0 &&
-                    (unsigned) journal.slots[i].source < DESCRIPTORS_MAX)
-                        keep[journal.slots[i].source] = 1;
+                    (unsigned) journal.slots[i].source < DESCRIPTORS_MAX) {
+                        /* A keeper has them; the manager, who starts one where the keeper is dead too, does not. By that number
+                         * we may soon have something else. */
+                        if (journal.slots[i].source != journal.fd && fcntl(journal.slots[i].source, F_GETFD) >= 0)
+                                keep[journal.slots[i].source] = 1;
+                        else
+                                journal.slots[i].source = -1;
+                }
         journal_done(&journal);
         return 0;
 }

@@ -117,6 +117,18 @@ static void open_views(int ret[static _LAUNCH_FD_MAX]) {
         ret[LAUNCH_FD_SEM] = open("/proc/sysvipc/sem", O_RDONLY | O_CLOEXEC);
 }
 
+/* What chooses the ids of System V IPC, by whoever has the capability in the namespace: sentry-stub has it. */
+static void open_next_ids(int ret[static 3]) {
+        static const char *const names[] = { "shm", "msg", "sem" };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                char path[64];
+
+                (void) snprintf(path, sizeof(path), "/proc/sys/kernel/%s_next_id", names[i]);
+                ret[i] = open(path, O_WRONLY | O_CLOEXEC);
+        }
+}
+
 /* From here on no call may be made that the filter of the sandbox notifies: nobody answers it yet. */
 static int hand_over(const LaunchChild *child, const int handles[static _LAUNCH_FD_MAX], int32_t flags, uint32_t walls,
                      pid_t pid, LaunchFailure *failure) {
@@ -311,6 +323,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         _cleanup_(filter_programs_done) FilterPrograms filter = {};
         _cleanup_close_ int root = -EBADF;
         int handles[_LAUNCH_FD_MAX], hostname_fds[2]; /* close-on-exec all, and at a failure this process ends */
+        int next_id_fds[3] = { -1, -1, -1 };
         _cleanup_(program_done) Program program = {};
         Courier courier = { .child = child, .fds = handles, .pid = getpid(), .failure = failure };
         bool killable, in_cgroup = false;
@@ -338,6 +351,8 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                         r = uplink_connect(child->uplink_fd, failure);
                 if (r >= 0)
                         open_views(handles);
+                if (r >= 0 && request->restore)
+                        open_next_ids(next_id_fds);
                 if (r >= 0 && (request->profile->namespaces & CLONE_NEWNS)) {
                         r = mounts_apply(request->profile, hostname_fds, failure);
                         handles[LAUNCH_FD_HOSTNAME] = r < 0 ? -EBADF : hostname_fds[0];
@@ -362,7 +377,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
         root = safe_close(root);
         if (request->umask >= 0)
                 (void) umask((mode_t) request->umask);
-        r = program_prepare(request, child->init_fd, child->status_fd, &program, failure);
+        r = program_prepare(request, child->init_fd, child->status_fd, next_id_fds, &program, failure);
         if (r < 0)
                 return r;
 

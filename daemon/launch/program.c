@@ -123,12 +123,16 @@ static int make_environment(const LaunchRequest *request, char ***ret) {
         return 0;
 }
 
-/* argv of sentry-init: itself, the descriptor, the program. The array and what is at [1] are never freed: exec is next. */
-static char **make_init_argv(const char *name, const LaunchRequest *request, int status_fd) {
+/* argv of sentry-init: itself, the descriptor (for sentry-stub four of them), the program. The array and what is at [1] are never freed: exec is next. */
+static char **make_init_argv(const char *name, const LaunchRequest *request, int status_fd, const int next_id_fds[static 3]) {
         size_t argc = strv_length(request->argv);
         char **ret = calloc(argc + 3, sizeof(char *));
+        int r = -1;
 
-        if (!ret || asprintf(&ret[1], "%d", status_fd) < 0)
+        if (ret)
+                r = request->restore ? asprintf(&ret[1], "%d,%d,%d,%d", status_fd, next_id_fds[0], next_id_fds[1], next_id_fds[2])
+                                     : asprintf(&ret[1], "%d", status_fd);
+        if (r < 0)
                 return NULL;
         ret[0] = (char *) name;
         memcpy(ret + 2, request->argv, argc * sizeof(char *));
@@ -137,7 +141,8 @@ static char **make_init_argv(const char *name, const LaunchRequest *request, int
         return ret;
 }
 
-int program_prepare(const LaunchRequest *request, int init_fd, int status_fd, Program *ret, LaunchFailure *failure) {
+int program_prepare(const LaunchRequest *request, int init_fd, int status_fd, const int next_id_fds[static 3], Program *ret,
+                    LaunchFailure *failure) {
         char **envp, **argv;
         int r;
 
@@ -147,7 +152,10 @@ int program_prepare(const LaunchRequest *request, int init_fd, int status_fd, Pr
         if (init_fd < 0)
                 return program_find(request->file, request->argv, envp, request->program_fd, ret, failure);
 
-        argv = make_init_argv(request->restore ? "sentry-stub" : "sentry-init", request, status_fd);
+        argv = make_init_argv(request->restore ? "sentry-stub" : "sentry-init", request, status_fd, next_id_fds);
+        for (size_t i = 0; i < 3; i++)
+                if (next_id_fds[i] >= 0)
+                        (void) fcntl(next_id_fds[i], F_SETFD, 0);
         if (!argv || fcntl(status_fd, F_SETFD, 0) < 0)
                 return failure_set(failure, argv ? errno : ENOMEM, NULL, "cannot prepare the program");
         return program_find(NULL, argv, envp, init_fd, ret, failure);

@@ -18,5 +18,6 @@ int program_enter_cwd(const LaunchRequest *request, const char *caller_cwd, int 
 int program_set_rlimits(const Profile *profile, LaunchFailure *failure);
 
 /* Prepares environment and paths; call it in the working directory. init_fd: sentry-init, which shall start the program
- * and hear of status_fd, or sentry-stub; or negative. */
-int program_prepare(const LaunchRequest *request, int init_fd, int status_fd, Program *ret, LaunchFailure *failure);
+ * and hear of status_fd, or sentry-stub, which is left next_id_fds as well (each negative where there is none); or negative. */
+int program_prepare(const LaunchRequest *request, int init_fd, int status_fd, const int next_id_fds[static 3], Program *ret,
+                    LaunchFailure *failure);

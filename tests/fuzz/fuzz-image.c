@@ -66,6 +66,21 @@ static void follow(const Image *image) {
                 if (file->socket && file->socket->tcp && file->socket->tcp->kind == IMAGE_TCP_OPEN)
                         touched += image->files[file->socket->peer].socket->tcp->window;
         }
+        for (size_t i = 0; i < image->n_ipc; i++) {
+                const ImageIpc *ipc = image->ipc + i;
+                uint64_t bytes = 0;
+
+                if (ipc->type == 'm')
+                        touched += image->objects[ipc->object].size;
+                for (size_t j = 0; j < ipc->n_pids; j++)
+                        touched += ipc->values[j];
+                for (size_t j = 0; j < ipc->n_undo; j += 3)
+                        touched += image->processes[ipc->undo[j]].umask + ipc->values[ipc->undo[j + 1]];
+                for (size_t j = 0; j < ipc->n_types; j++)
+                        bytes += ipc->sizes[j];
+                if (ipc->type == 'q' && bytes != ipc->messages.size)
+                        die("messages of other bytes than there are");
+        }
         for (size_t i = 0; i < image->n_objects; i++)
                 touch_runs(image, &image->objects[i].runs);
         for (size_t i = 0; i < image->n_tmpfs; i++)
@@ -135,9 +150,11 @@ static const char seed_text[] =
         "\"queue\":[0,4],\"sendQueue\":[4,4],\"options\":[6,1,1],\"tcp\":{\"kind\":\"open\",\"sendSequence\":7,\"receiveSequence\":9}}},"
         "{\"kind\":\"inet\",\"socket\":{\"family\":10,\"type\":1,\"protocol\":6,\"address\":[0,28],\"peerAddress\":[28,28],\"peer\":5,"
         "\"tcp\":{\"kind\":\"open\",\"sendSequence\":9,\"receiveSequence\":7}}}],\"objects\":[{\"kind\":\"memfd\",\"name\":\"m\","
-        "\"size\":5000,\"runs\":[[4096,4096,0,4096,4096]]}],\"tmpfs\":[{\"mount\":\"/tmp\",\"nodes\":[{\"path\":\"\",\"mode\":16877},"
+        "\"size\":5000,\"runs\":[[4096,4096,0,4096,4096]]},{\"kind\":\"sysv\",\"sysvId\":32769,\"size\":6000,"
+        "\"runs\":[[0,4096,0,4096,4096]]}],\"tmpfs\":[{\"mount\":\"/tmp\",\"nodes\":[{\"path\":\"\",\"mode\":16877},"
         "{\"path\":\"a/b\",\"mode\":33188,\"size\":10,\"runs\":[[0,4096,0,8192,4096]]},{\"path\":\"l\",\"mode\":41471,\"target\":\"x\"}]}],"
-        "\"ipc\":[{\"type\":\"s\",\"id\":1,\"values\":[1,2]}]}";
+        "\"ipc\":[{\"type\":\"s\",\"id\":1,\"values\":[1,2],\"pids\":[1,0],\"undo\":[2,1,-5]},{\"type\":\"m\",\"id\":32769,\"key\":5,"
+        "\"mode\":384,\"object\":1},{\"type\":\"q\",\"maxBytes\":100,\"messages\":[0,7],\"sizes\":[3,0,4],\"types\":[1,2,3]}]}";
 
 static uint64_t random_state;
 

@@ -30,7 +30,8 @@ storm() { # SECONDS NAME…: kills until it was often enough; N is how often
         while [ "$N" -lt "$kills" ] && [ "$SECONDS" -lt "$end" ]; do
                 for name; do
                         mapfile -t pids < <(victims "$name")
-                        [ "${#pids[@]}" -gt 0 ] || continue
+                        # One of the two at a time. (Both at once: adopt.sh.)
+                        [ "${#pids[@]}" -ge 2 ] || continue
                         # The sentry-kernel four times out of five
                         pid=${pids[0]}
                         [ $((RANDOM % 5)) -gt 0 ] || pid=${pids[-1]}

@@ -5,46 +5,17 @@
 # with what it had from outside; what cannot be restored, and deaths in the middle. As root and as a plain user.
 
 . "${srcdir:-.}/tests/lib/tap.sh"
+# shellcheck source=tests/lib/save.bash
+. "$srcdir/tests/lib/save.bash"
 
 cp "$SENTRYD_BUILD/tests/live/restore-program" "$TESTDIR/restore-program" || bail "restore-program is not built"
 chmod 755 "$TESTDIR/restore-program"
-
-says() { grep -qF -- "$2" "$1"; } # FILE TEXT: in its last output
-ask() { # NAME OUTPUT N DESCRIPTION: has the program check itself for the Nth time
-        sctl signal "$1" USR1 >/dev/null 2>&1
-        await 40 grep -qE "^(checked|failed) $3" "$2"
-        is "$(grep -E "^(checked|failed) $3" "$2")" "checked $3" "$4" || diag "$(tail -n 5 "$2")"
-}
-run() { # NAME OUTPUT ARGUMENT…: in the background
-        local name=$1 output=$2
-        shift 2
-        : >"$output"
-        mine "$output"
-        sctl run --name "$name" --bind "$D" --ro-bind "$TESTDIR/restore-program" "$@" </dev/null >"$output" 2>&1 &
-        RUN=$!
-        started "$RUN"
-        await 30 running "$name" || diag "$(cat "$output")"
-}
-restore() { # NAME OUTPUT OPTION… IMAGE
-        local name=$1 output=$2
-        shift 2
-        : >"$output"
-        mine "$output"
-        sctl restore --name "$name" "$@" </dev/null >"$output" 2>&1 &
-        RUN=$!
-        started "$RUN"
-        await 60 running "$name" || diag "$(cat "$output")"
-}
-end() { # NAME
-        sctl kill "$1" >/dev/null 2>&1
-        reaped "$RUN"
-}
 
 everything() {
         local n i run times=5
 
         [ "$WHO" = root ] || [ "$(id -u)" -ne 0 ] || times=2
-        run all "$D/out0" "$TESTDIR/restore-program" "$D"
+        run all "$D/out0" --ro-bind "$TESTDIR/restore-program" "$TESTDIR/restore-program" "$D"
         await 30 says "$D/out0" ready
         ask all "$D/out0" 1 "$WHO: the program is as it should be"
         for ((i = 1; i <= times; i++)); do
