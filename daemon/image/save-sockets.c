@@ -139,7 +139,7 @@ static int save_options(int fd, ImageSocket *socket) {
         } options[] = {
                 { SOL_SOCKET, SO_SNDBUF, 0 },    { SOL_SOCKET, SO_RCVBUF, 0 },     { SOL_SOCKET, SO_REUSEADDR, 0 },
                 { SOL_SOCKET, SO_REUSEPORT, 0 }, { SOL_SOCKET, SO_KEEPALIVE, 0 },  { SOL_SOCKET, SO_BROADCAST, 0 },
-                { SOL_SOCKET, SO_PASSCRED, 0 },  { SOL_SOCKET, SO_OOBINLINE, 0 },  { SOL_SOCKET, SO_PRIORITY, 0 },
+                { SOL_SOCKET, SO_PASSCRED, AF_UNIX }, { SOL_SOCKET, SO_OOBINLINE, 0 },  { SOL_SOCKET, SO_PRIORITY, 0 },
                 { SOL_SOCKET, SO_RCVLOWAT, 0 },  { SOL_SOCKET, SO_TIMESTAMP, 0 },
                 { IPPROTO_IP, IP_TTL, AF_INET }, { IPPROTO_IP, IP_TOS, AF_INET },  { IPPROTO_IP, IP_PKTINFO, AF_INET },
                 { IPPROTO_IP, IP_RECVTTL, AF_INET },
