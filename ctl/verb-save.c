@@ -20,6 +20,7 @@
 enum {
         OPTION_LEAVE_RUNNING = OPTION_FIRST,
         OPTION_COMPRESS,
+        OPTION_TCP,
 };
 
 #define COMPRESS_DEFAULT 3
@@ -159,7 +160,8 @@ static int open_parent(Ctl *ctl, const char *directory, int *ret_fd, char **ret_
 }
 
 /* lifeline: the end of a pipe; our death, which closes the other one, is the end of the save. */
-static int append_options(sd_bus_message *call, int fd, const char *name, bool leave_running, int compress, int lifeline) {
+static int append_options(sd_bus_message *call, int fd, const char *name, bool leave_running, int compress, const char *tcp,
+                          int lifeline) {
         int r;
 
         r = sd_bus_message_append(call, "h", fd);
@@ -171,6 +173,8 @@ static int append_options(sd_bus_message *call, int fd, const char *name, bool l
                 r = sd_bus_message_append(call, "{sv}", "leaveRunning", "b", 1);
         if (r >= 0 && compress > 0)
                 r = sd_bus_message_append(call, "{sv}", "compress", "i", compress);
+        if (r >= 0 && tcp)
+                r = sd_bus_message_append(call, "{sv}", "tcp", "s", tcp);
         if (r >= 0)
                 r = sd_bus_message_append(call, "{sv}", "lifeline", "h", lifeline);
         return r < 0 ? r : sd_bus_message_close_container(call);
@@ -182,6 +186,7 @@ static int verb_save_main(Ctl *ctl, int argc, char **argv) {
         _cleanup_bus_message_ sd_bus_message *call = NULL;
         _cleanup_free_ char *path = NULL, *name = NULL;
         _cleanup_close_ int fd = -EBADF, lifeline = -EBADF, held = -EBADF;
+        const char *tcp = NULL;
         bool leave_running = false;
         int id, r, compress = 0, ends[2];
 
@@ -195,6 +200,12 @@ static int verb_save_main(Ctl *ctl, int argc, char **argv) {
                         if (parser.value && (safe_atoi(parser.value, &compress) < 0 || compress < 1 || compress > COMPRESS_MAX))
                                 return ctl_usage(ctl, "--compress takes a level from 1 (quick) to %d (small), not '%s'", COMPRESS_MAX,
                                                  parser.value);
+                        break;
+                case OPTION_TCP:
+                        tcp = parser.value;
+                        if (!streq(tcp, "refuse") && !streq(tcp, "reset"))
+                                return ctl_usage(ctl, "--tcp takes \"refuse\" or \"reset\", what becomes of connections to the outside, not '%s'",
+                                                 tcp);
                         break;
                 }
         if (id < 0)
@@ -215,7 +226,7 @@ static int verb_save_main(Ctl *ctl, int argc, char **argv) {
                 return ctl_error("cannot make a pipe: %s", strerror(errno));
         lifeline = ends[0];
         held = ends[1];
-        r = append_options(call, fd, name, leave_running, compress, lifeline);
+        r = append_options(call, fd, name, leave_running, compress, tcp, lifeline);
         if (r < 0)
                 return ctl_error("cannot make the call: %s", strerror(-r));
         progress.shown = isatty(STDERR_FILENO) && !ctl->quiet;
@@ -241,6 +252,7 @@ const Verb verb_save = {
         .options = (const Option[]) {
                 { OPTION_LEAVE_RUNNING, "leave-running", 0, NULL, false, "Let the sandbox run on afterwards" },
                 { OPTION_COMPRESS, "compress", 0, "LEVEL", true, "Compress memory, 1 to 19 (3 if no level is given)" },
+                { OPTION_TCP, "tcp", 0, "WHAT", false, "TCP connections to the outside: refuse (default) or reset" },
                 {},
         },
         .run = verb_save_main,

@@ -54,6 +54,7 @@ live_tests = \
 	tests/live/signal.sh \
 	tests/live/pause.sh \
 	tests/live/restore.sh \
+	tests/live/restore-sockets.sh \
 	tests/live/autosave.sh \
 	tests/live/programs.sh \
 	tests/live/addresses.sh \
@@ -129,6 +130,7 @@ EXTRA_DIST += \
 	$(bus_tests) \
 	$(system_tests) \
 	$(lint_tests) \
+	tests/live/restore-sockets.py \
 	tests/live/save-killer.py \
 	tests/live/save-program.py \
 	tests/.shellcheckrc \

@@ -104,7 +104,7 @@ _sentryctl() {
                                                 --unsetenv= --clearenv --init --pid= --network= --users= --capabilities= --argv0= --in-place'
                                         ;;
                                 restore) words='--name= --detach --lazy --stdio=' ;;
-                                save) words='--leave-running --compress --compress=' ;;
+                                save) words='--leave-running --compress --compress= --tcp=' ;;
                                 exec)
                                         words='--env= --cwd= --container= --user= --umask= --limit= --fd= --hold='
                                         ;;

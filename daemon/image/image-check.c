@@ -4,7 +4,9 @@
  * are. */
 
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "image-visit.h"
@@ -224,13 +226,66 @@ static int check_sizes(Check *check, const uint64_t *sizes, size_t n, uint64_t s
         return sum == size ? 0 : bad(check, "sizes: %" PRIu64 " of %" PRIu64 " bytes", sum, size);
 }
 
+/* Two ends that do not fit would never hear each other. */
+static int check_tcp_peer(Check *check, const ImageSocket *socket) {
+        const ImageSocket *peer = check->image->files[socket->peer].socket;
+        const ImageTcp *tcp = socket->tcp, *other = peer ? peer->tcp : NULL;
+
+        if (!other || other->kind != IMAGE_TCP_OPEN || peer->peer == IMAGE_NONE ||
+            peer->peer >= check->image->n_files || check->image->files[peer->peer].socket != socket || peer == socket)
+                return bad(check, "peer: %" PRIu32 ", which is not the other end of this TCP connection", socket->peer);
+        if (tcp->snd_seq != other->rcv_seq || tcp->rcv_seq != other->snd_seq || tcp->options != other->options ||
+            tcp->snd_wscale != other->rcv_wscale || tcp->rcv_wscale != other->snd_wscale)
+                return bad(check, "tcp: its sequence numbers %" PRIu32 " and %" PRIu32 ", options or scales are not those of its "
+                           "other end, files[%" PRIu32 "]", tcp->snd_seq, tcp->rcv_seq, socket->peer);
+        return 0;
+}
+
+static int check_tcp(Check *check, const ImageSocket *socket) {
+        if (socket->protocol != IPPROTO_TCP || socket->type != SOCK_STREAM ||
+            (socket->family != AF_INET && socket->family != AF_INET6) || socket->listening || socket->queued)
+                return bad(check, "tcp: it is a socket of another kind, listens or is queued");
+        if (!(check->image->features & UINT64_C(1) << IMAGE_FEATURE_TCP))
+                return bad(check, "tcp: the image does not have the feature \"tcp\"");
+        if (socket->tcp->kind > IMAGE_TCP_LEFT)
+                return socket->peer == IMAGE_NONE ? 0 : bad(check, "peer: a TCP connection that is over has none");
+        if (socket->address.size == 0 || socket->peer_address.size == 0)
+                return bad(check, "tcp: a connection without its addresses");
+        if ((socket->tcp->kind == IMAGE_TCP_OPEN) != (socket->peer != IMAGE_NONE))
+                return bad(check, "peer: is missing, or too many");
+        return socket->peer == IMAGE_NONE ? 0 : check_tcp_peer(check, socket);
+}
+
+static int check_options(Check *check, const ImageSocket *socket) {
+        const ImageOption *option;
+
+        if (socket->n_options % 3 != 0)
+                return bad(check, "options: are not triples");
+        for (size_t i = 0; i < socket->n_options; i += 3) {
+                size_t j = 0;
+
+                while ((option = image_socket_option(j)) &&
+                       (option->level != socket->options[i] || option->name != socket->options[i + 1]))
+                        j++;
+                if (!option || (option->family != 0 && option->family != socket->family) ||
+                    (option->tcp && socket->protocol != IPPROTO_TCP))
+                        return bad(check, "options: %" PRId64 " of level %" PRId64 " is none that is saved of this socket",
+                                   socket->options[i + 1], socket->options[i]);
+                if (option->form == IMAGE_OPTION_TIME ? socket->options[i + 2] < 0
+                                                      : socket->options[i + 2] < INT32_MIN || socket->options[i + 2] > INT32_MAX)
+                        return bad(check, "options: %" PRId64 " of level %" PRId64 " cannot be %" PRId64,
+                                   socket->options[i + 1], socket->options[i], socket->options[i + 2]);
+        }
+        return 0;
+}
+
 static int check_socket(Check *check, const ImageSocket *socket) {
         const struct {
                 const char *key;
                 const ImageBlob *blob;
         } blobs[] = {
                 { "address", &socket->address }, { "peerAddress", &socket->peer_address }, { "queue", &socket->queue },
-                { "senders", &socket->senders }, { "tcp", &socket->tcp }, { "sendQueue", &socket->send_queue },
+                { "senders", &socket->senders }, { "sendQueue", &socket->send_queue },
         };
         int r;
 
@@ -241,9 +296,13 @@ static int check_socket(Check *check, const ImageSocket *socket) {
                 if (i < 2 && blobs[i].blob->size > 128) /* struct sockaddr_storage */
                         return bad(check, "%s: %" PRIu64 " bytes, allowed are 128", blobs[i].key, blobs[i].blob->size);
         }
-        if (socket->n_options % 3 != 0)
-                return bad(check, "options: are not triples");
-        r = check_index(check, "peer", socket->peer, check->image->n_files, true);
+        r = check_options(check, socket);
+        if (r >= 0)
+                r = check_index(check, "peer", socket->peer, check->image->n_files, true);
+        if (r >= 0 && socket->tcp)
+                r = check_tcp(check, socket);
+        if (r >= 0 && socket->queued && (socket->listening || socket->peer != IMAGE_NONE || socket->peer_address.size == 0))
+                r = bad(check, "queued: a connection that nobody has accepted has the address of who listens, and no peer");
         return r < 0 ? r : check_sizes(check, socket->sizes, socket->n_sizes, socket->queue.size);
 }
 

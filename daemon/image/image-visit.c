@@ -4,6 +4,7 @@
  * is 0, false, empty or no index is left out. */
 
 #include <inttypes.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 
 #include "image-visit.h"
@@ -258,6 +259,32 @@ static void visit_lock(Visit *v, void *item) {
         visit_u64(v, "end", &lock->end, UINT64_MAX);
 }
 
+static void visit_tcp(Visit *v, ImageSocket *socket) {
+        ImageTcp *tcp;
+        Visit inner;
+
+        if (!visit_enter(v, "tcp", socket->tcp != NULL, &inner))
+                return;
+        if (!v->writing) {
+                socket->tcp = calloc(1, sizeof(ImageTcp));
+                if (!socket->tcp) {
+                        visit_fail(v, -ENOMEM, "tcp", "no memory");
+                        return;
+                }
+        }
+        tcp = socket->tcp;
+        visit_enum(&inner, "kind", tcp->kind, image_tcp_kind_to_string, _IMAGE_TCP_KIND_MAX);
+        visit_u32(&inner, "sendSequence", &tcp->snd_seq, UINT32_MAX);
+        visit_u32(&inner, "receiveSequence", &tcp->rcv_seq, UINT32_MAX);
+        visit_u32(&inner, "window", &tcp->window, IMAGE_TCP_WINDOW_MAX);
+        visit_u32(&inner, "timestamp", &tcp->timestamp, UINT32_MAX);
+        visit_u32(&inner, "segment", &tcp->mss, UINT16_MAX);
+        visit_u32(&inner, "options", &tcp->options, TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE);
+        visit_u32(&inner, "sendScale", &tcp->snd_wscale, IMAGE_TCP_WSCALE_MAX);
+        visit_u32(&inner, "receiveScale", &tcp->rcv_wscale, IMAGE_TCP_WSCALE_MAX);
+        visit_leave(v, &inner);
+}
+
 static void visit_socket(Visit *v, ImageFile *file) {
         ImageSocket *socket;
         Visit inner;
@@ -289,7 +316,8 @@ static void visit_socket(Visit *v, ImageFile *file) {
         visit_numbers(&inner, "sizes", &socket->sizes, &socket->n_sizes, sizeof(uint64_t), IMAGE_FDS_MAX);
         visit_blob(&inner, "senders", &socket->senders);
         visit_numbers(&inner, "options", &socket->options, &socket->n_options, sizeof(int64_t), NAMES_MAX);
-        visit_blob(&inner, "tcp", &socket->tcp);
+        visit_bool(&inner, "queued", &socket->queued);
+        visit_tcp(&inner, socket);
         visit_blob(&inner, "sendQueue", &socket->send_queue);
         visit_leave(v, &inner);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "image.h"
 #include "util.h"
@@ -49,6 +52,56 @@ const char *image_task_state_to_string(int state) {
         };
 
         return names[state];
+}
+
+const char *image_tcp_kind_to_string(int kind) {
+        static const char *const names[_IMAGE_TCP_KIND_MAX] = {
+                [IMAGE_TCP_OPEN] = "open",
+                [IMAGE_TCP_LEFT] = "left",
+                [IMAGE_TCP_ENDED] = "ended",
+                [IMAGE_TCP_RESET] = "reset",
+        };
+
+        return names[kind];
+}
+
+#ifndef SO_BUF_LOCK
+#  define SO_BUF_LOCK 72
+#endif
+
+const ImageOption *image_socket_option(size_t index) {
+        static const ImageOption options[] = {
+                { SOL_SOCKET, SO_SNDBUF, 0, false, IMAGE_OPTION_HALF },
+                { SOL_SOCKET, SO_RCVBUF, 0, false, IMAGE_OPTION_HALF },
+                { SOL_SOCKET, SO_BUF_LOCK, 0, false, IMAGE_OPTION_INT }, /* which of the two the kernel may change */
+                { SOL_SOCKET, SO_REUSEADDR, 0, false, IMAGE_OPTION_INT },
+                { SOL_SOCKET, SO_REUSEPORT, 0, false, IMAGE_OPTION_INT },
+                { SOL_SOCKET, SO_KEEPALIVE, 0, false, IMAGE_OPTION_INT },
+                { SOL_SOCKET, SO_BROADCAST, 0, false, IMAGE_OPTION_INT },
+                { SOL_SOCKET, SO_PASSCRED, AF_UNIX, false, IMAGE_OPTION_INT },
+                { SOL_SOCKET, SO_OOBINLINE, 0, false, IMAGE_OPTION_INT },
+                { SOL_SOCKET, SO_PRIORITY, 0, false, IMAGE_OPTION_INT },
+                { SOL_SOCKET, SO_RCVLOWAT, 0, false, IMAGE_OPTION_INT },
+                { SOL_SOCKET, SO_TIMESTAMP, 0, false, IMAGE_OPTION_INT },
+                { SOL_SOCKET, SO_LINGER, 0, false, IMAGE_OPTION_LINGER },
+                { SOL_SOCKET, SO_RCVTIMEO, 0, false, IMAGE_OPTION_TIME },
+                { SOL_SOCKET, SO_SNDTIMEO, 0, false, IMAGE_OPTION_TIME },
+                { IPPROTO_IP, IP_TTL, AF_INET, false, IMAGE_OPTION_INT },
+                { IPPROTO_IP, IP_TOS, AF_INET, false, IMAGE_OPTION_INT },
+                { IPPROTO_IP, IP_PKTINFO, AF_INET, false, IMAGE_OPTION_INT },
+                { IPPROTO_IP, IP_RECVTTL, AF_INET, false, IMAGE_OPTION_INT },
+                { IPPROTO_IPV6, IPV6_V6ONLY, AF_INET6, false, IMAGE_OPTION_INT },
+                { IPPROTO_IPV6, IPV6_RECVPKTINFO, AF_INET6, false, IMAGE_OPTION_INT },
+                { IPPROTO_TCP, TCP_NODELAY, 0, true, IMAGE_OPTION_INT },
+                { IPPROTO_TCP, TCP_CORK, 0, true, IMAGE_OPTION_INT },
+                { IPPROTO_TCP, TCP_KEEPIDLE, 0, true, IMAGE_OPTION_INT },
+                { IPPROTO_TCP, TCP_KEEPINTVL, 0, true, IMAGE_OPTION_INT },
+                { IPPROTO_TCP, TCP_KEEPCNT, 0, true, IMAGE_OPTION_INT },
+                { IPPROTO_TCP, TCP_USER_TIMEOUT, 0, true, IMAGE_OPTION_INT },
+                { IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, true, IMAGE_OPTION_INT },
+        };
+
+        return index < ELEMENTSOF(options) ? &options[index] : NULL;
 }
 
 const char *image_file_kind_to_string(int kind) {
@@ -124,6 +177,7 @@ static void file_done(ImageFile *file) {
                 free(file->socket->place.path);
                 free(file->socket->sizes);
                 free(file->socket->options);
+                free(file->socket->tcp);
                 free(file->socket);
         }
 }

@@ -325,14 +325,29 @@ typedef struct ImageLock {
         uint64_t start, end; /* end: included; UINT64_MAX: to the end of the file */
 } ImageLock;
 
-/* A TCP connection, as its repair mode says it: sequence numbers of the ends of both queues (of which the last `unsent` bytes
- * of what is to be sent never were), struct tcp_repair_window, what was negotiated (TCPI_OPT_*). Bytes of ImageSocket.tcp. */
+/* What has become of a TCP socket that was connected. */
+typedef enum ImageTcpKind {
+        IMAGE_TCP_OPEN,  /* its other end is ImageSocket.peer */
+        IMAGE_TCP_LEFT,  /* its other end was closed, and all that it sent is in the queue */
+        IMAGE_TCP_ENDED, /* both ways: at the end of the queue it reads 0 bytes */
+        IMAGE_TCP_RESET, /* at the end of the queue it says ECONNRESET */
+        _IMAGE_TCP_KIND_MAX,
+} ImageTcpKind;
+
+#define IMAGE_TCP_WSCALE_MAX 14U /* RFC 7323 */
+#define IMAGE_TCP_WINDOW_MAX (65535U << IMAGE_TCP_WSCALE_MAX)
+
+/* A TCP connection, as its repair mode tells it: OPEN and LEFT have all, the others only the kind. What this end has sent and
+ * the other has not received is its send_queue: so one's snd_seq is the other's rcv_seq. */
 typedef struct ImageTcp {
-        uint32_t snd_seq, rcv_seq, unsent;
-        uint32_t snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup;
+        ImageTcpKind kind;
+        uint32_t snd_seq;   /* of the first byte of send_queue */
+        uint32_t rcv_seq;   /* of the first byte behind the queue */
+        uint32_t window;    /* bytes that the other end may send */
+        uint32_t timestamp; /* TCP_TIMESTAMP */
         uint32_t mss;
-        uint8_t options, snd_wscale, rcv_wscale, state;
-        uint32_t timestamp;
+        uint32_t options;   /* TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE */
+        uint32_t snd_wscale, rcv_wscale;
 } ImageTcp;
 
 /* Queued messages of a socket: in data.img one after the other; sizes[] says where each ends. */
@@ -349,10 +364,11 @@ typedef struct ImageSocket {
         uint64_t *sizes;    /* of each message in queue; a stream has none */
         size_t n_sizes;
         ImageBlob senders;  /* datagrams: u32 length and a struct sockaddr for each of sizes */
-        int64_t *options;   /* level, name, value, … of setsockopt(2): int values */
+        int64_t *options;   /* level, name, value, … of setsockopt(2), those of image_socket_option() */
         size_t n_options;
-        ImageBlob tcp;      /* struct ImageTcp; feature tcp */
-        ImageBlob send_queue; /* TCP: what is not acknowledged, and not sent */
+        bool queued;        /* a client whose connection nobody has accepted: a listening socket of the image has the peer_address */
+        ImageTcp *tcp;      /* feature tcp; NULL: it was never connected, or is queued */
+        ImageBlob send_queue; /* TCP: what the other end has not received */
 } ImageSocket;
 
 typedef struct ImageFile {
@@ -481,6 +497,25 @@ const char *image_map_kind_to_string(int kind);
 const char *image_object_kind_to_string(int kind);
 const char *image_task_state_to_string(int state);
 const char *image_file_kind_to_string(int kind);
+const char *image_tcp_kind_to_string(int kind);
+
+/* How the value of an option of a socket is kept in a number. */
+typedef enum ImageOptionForm {
+        IMAGE_OPTION_INT,
+        IMAGE_OPTION_HALF,   /* half of what getsockopt(2) says: the kernel doubles it */
+        IMAGE_OPTION_LINGER, /* struct linger: seconds, or -1 */
+        IMAGE_OPTION_TIME,   /* struct timeval: microseconds */
+} ImageOptionForm;
+
+typedef struct ImageOption {
+        int level, name;
+        int family;          /* AF_*; 0: any */
+        bool tcp;            /* of TCP alone */
+        ImageOptionForm form;
+} ImageOption;
+
+/* The options that an image may have, in the order in which they are set. NULL at their end. */
+const ImageOption *image_socket_option(size_t index);
 
 Image *image_new(void);
 Image *image_free(Image *image);

@@ -49,8 +49,10 @@ sentry_imager_SOURCES = \
 	daemon/image/save-seize.c \
 	daemon/image/save-sockets.c \
 	daemon/image/save-tasks.c \
+	daemon/image/save-tcp.c \
 	daemon/image/save-tmpfs.c \
 	daemon/image/save.h \
+	daemon/image/tcp-repair.h \
 	daemon/kernel/sock-diag.c \
 	daemon/kernel/sock-diag.h
 sentry_imager_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/daemon/kernel

@@ -461,19 +461,21 @@ static int set_flags(Restore *restore, const ImageFile *file, int number) {
                        : 0;
 }
 
-/* What is not there yet: connections only (of TCP, whose listening sockets bind first), or all else. */
+/* What is not there yet: connections only, whose listening sockets come first, or all else. */
 static int open_files(Restore *restore, bool connections) {
         for (size_t i = 0; i < restore->image->n_files; i++) {
                 const ImageFile *file = &restore->image->files[i];
                 int64_t number;
                 int r;
 
-                if (restore->files[i] >= 0 || is_late(file) || restore_is_tcp(file) != connections)
+                if (restore->files[i] >= 0 || is_late(file) || restore_is_connection(file) != connections)
                         continue;
-                number = open_file(restore, file);
-                if (number < 0)
-                        return (int) number;
-                r = restore_take_number(restore, number);
+                if (file->socket && file->socket->tcp)
+                        r = restore_tcp(restore, file);
+                else {
+                        number = open_file(restore, file);
+                        r = number < 0 ? (int) number : restore_take_number(restore, number);
+                }
                 if (r < 0)
                         return r;
                 restore->files[i] = r;
@@ -487,8 +489,6 @@ int restore_files(Restore *restore) {
         r = open_files(restore, false);
         if (r >= 0)
                 r = open_files(restore, true);
-        if (r >= 0)
-                r = restore_tcp_go(restore);
         for (size_t i = 0; r >= 0 && i < restore->image->n_files; i++)
                 if (restore->files[i] >= 0)
                         r = set_flags(restore, &restore->image->files[i], restore->files[i]);

@@ -155,10 +155,11 @@ int64_t restore_open(Restore *restore, RestoreProcess *process, const ImagePlace
 
 /* restore-sockets.c: sockets and pseudo terminals, which come in pairs. Number in the first process, not yet among ours. */
 int64_t restore_socket(Restore *restore, const ImageFile *file);
-/* restore-tcp.c: connections, in a mode in which nothing is sent; and out of it, when all are there. */
-bool restore_is_tcp(const ImageFile *file);
-int64_t restore_tcp(Restore *restore, const ImageFile *file);
-int restore_tcp_go(Restore *restore);
+int restore_socket_options(Restore *restore, const ImageFile *file, int number);
+/* restore-tcp.c: a connection, with its other end, if that is in the image. Number in the first process, among ours. */
+int restore_tcp(Restore *restore, const ImageFile *file);
+/* What comes after all that listens. */
+bool restore_is_connection(const ImageFile *file);
 int64_t restore_pty(Restore *restore, const ImageFile *file);
 /* Terminals are made those of the sessions. */
 int restore_terminals(Restore *restore);

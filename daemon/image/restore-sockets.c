@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -84,7 +85,32 @@ static int bind_socket(Restore *restore, const ImageFile *file, int64_t number) 
         return 0;
 }
 
-static int set_options(Restore *restore, const ImageFile *file, int number) {
+static int set_option(int fd, const ImageOption *option, int64_t value) {
+        int number = (int) value;
+        struct linger linger = { .l_onoff = number >= 0, .l_linger = MAX(number, 0) };
+        struct timeval time = { .tv_sec = value / 1000000, .tv_usec = value % 1000000 };
+        int r = -1;
+
+        switch (option->form) {
+        case IMAGE_OPTION_INT:
+        case IMAGE_OPTION_HALF:
+                r = setsockopt(fd, option->level, option->name, &number, sizeof(number));
+                break;
+        case IMAGE_OPTION_LINGER:
+                r = setsockopt(fd, option->level, option->name, &linger, sizeof(linger));
+                break;
+        case IMAGE_OPTION_TIME:
+                r = setsockopt(fd, option->level, option->name, &time, sizeof(time));
+                break;
+        }
+        /* What is decided by the time it is connected is what it was. */
+        if (r < 0 && option->level == IPPROTO_IPV6 && option->name == IPV6_V6ONLY)
+                return 0;
+        return r < 0 ? -errno : 0;
+}
+
+/* image-check.c has seen to it that there are no others. */
+int restore_socket_options(Restore *restore, const ImageFile *file, int number) {
         const ImageSocket *socket = file->socket;
         _cleanup_close_ int fd = -EBADF;
 
@@ -94,11 +120,17 @@ static int set_options(Restore *restore, const ImageFile *file, int number) {
         if (fd < 0)
                 return restore_fail(restore, fd, "cannot set the options of a socket");
         for (size_t i = 0; i + 2 < socket->n_options; i += 3) {
-                int value = (int) socket->options[i + 2];
+                const ImageOption *option;
+                int r;
 
-                if (setsockopt(fd, (int) socket->options[i], (int) socket->options[i + 1], &value, sizeof(value)) < 0)
-                        return restore_fail(restore, -errno, "cannot set option %d of level %d of a socket", (int) socket->options[i + 1],
-                                            (int) socket->options[i]);
+                for (size_t j = 0; (option = image_socket_option(j)); j++)
+                        if (option->level == socket->options[i] && option->name == socket->options[i + 1])
+                                break;
+                r = option ? set_option(fd, option, socket->options[i + 2]) : -EBADMSG;
+                if (r < 0)
+                        return restore_fail(restore, r, "cannot set option %d of level %d of a socket to %lld (%s)",
+                                            (int) socket->options[i + 1], (int) socket->options[i],
+                                            (long long) socket->options[i + 2], file->was ?: "?");
         }
         return 0;
 }
@@ -247,9 +279,9 @@ static int64_t connected(Restore *restore, const ImageFile *file) {
                         r = bind_socket(restore, peer, ends[1]);
         }
         if (r >= 0)
-                r = set_options(restore, file, ends[0]);
+                r = restore_socket_options(restore, file, ends[0]);
         if (r >= 0 && peer)
-                r = set_options(restore, peer, ends[1]);
+                r = restore_socket_options(restore, peer, ends[1]);
         if (r >= 0)
                 r = fill_queue(restore, file->socket, ends[1]);
         if (r >= 0 && peer)
@@ -279,7 +311,7 @@ static int64_t alone(Restore *restore, const ImageFile *file) {
         number = make_socket(restore, socket);
         if (number < 0)
                 return number;
-        r = set_options(restore, file, (int) number);
+        r = restore_socket_options(restore, file, (int) number);
         if (r >= 0)
                 r = bind_socket(restore, file, number);
         if (r < 0)
@@ -287,7 +319,7 @@ static int64_t alone(Restore *restore, const ImageFile *file) {
         if (socket->listening &&
             restore_call(restore, INIT, "listen", SYS_listen, (uint64_t) number, socket->backlog) < 0)
                 return -EIO;
-        if (socket->family != AF_UNIX && socket->peer_address.size > 0) {
+        if ((socket->family != AF_UNIX || socket->queued) && socket->peer_address.size > 0) {
                 r = put_address(restore, &socket->peer_address, &at);
                 if (r < 0)
                         return r;
@@ -300,14 +332,10 @@ static int64_t alone(Restore *restore, const ImageFile *file) {
 
 int64_t restore_socket(Restore *restore, const ImageFile *file) {
         const ImageSocket *socket = file->socket;
-        bool is_connected = socket->state == 1 /* TCP_ESTABLISHED, which UNIX sockets use too */ && !socket->listening;
+        bool is_connected = socket->state == TCP_ESTABLISHED /* which UNIX sockets use, too */ && !socket->listening;
 
         if (socket->family == AF_UNIX && (socket->peer != IMAGE_NONE || (is_connected && socket->type != SOCK_DGRAM)))
                 return connected(restore, file);
-        if (restore_is_tcp(file))
-                return restore_tcp(restore, file);
-        if (socket->family != AF_UNIX && socket->type == SOCK_STREAM && is_connected)
-                return restore_fail(restore, -EOPNOTSUPP, "a TCP connection (%s) cannot be restored", file->was ?: "?");
         return alone(restore, file);
 }
 

@@ -3,6 +3,7 @@
 
 /* What the parts of save-files.c share: the descriptions that are known, and who has them. */
 
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -17,11 +18,21 @@ typedef struct Known {
         int fd;          /* owned: a copy of it, where it is looked at again; -EBADF */
 } Known;
 
-/* What sock_diag(7) says of a UNIX socket. */
-typedef struct UnixSocket {
-        uint64_t ino, peer;
-        uint32_t backlog;
-} UnixSocket;
+/* Of an IP socket; IPv4 as IPv6 has it within. */
+typedef struct Endpoint {
+        struct in6_addr address;
+        uint16_t port;
+} Endpoint;
+
+/* What sock_diag(7) says of a socket. */
+typedef struct NetSocket {
+        uint64_t ino, peer;      /* 0: nobody has it open */
+        uint32_t state;          /* TCP_*, as all families have it here */
+        uint32_t backlog;        /* of a listening one */
+        uint32_t waiting;        /* bytes that wait to be read; of a listening one connections */
+        bool tcp;
+        Endpoint local, remote;  /* of TCP */
+} NetSocket;
 
 typedef struct Files {
         Save *save;
@@ -33,8 +44,9 @@ typedef struct Files {
         size_t *table_process, n_table_process; /* owned: of each table, one who has it */
         uint64_t *mounts;       /* owned: the sandbox's, by their ids */
         size_t n_mounts;
-        UnixSocket *sockets;    /* owned */
+        NetSocket *sockets;     /* owned: of the sandbox's network namespace, by inode */
         size_t n_sockets;
+        bool host_network;      /* that is the host's */
 } Files;
 
 /* A description that is looked at. */
@@ -64,3 +76,12 @@ int find_watched(Files *files, uint64_t ino, ImagePlace *ret);
 int sockets_list(Files *files);
 int describe_socket(FileContext *context, ImageFile *file, const struct stat *st);
 int finish_sockets(Files *files);
+const NetSocket *find_socket(const Files *files, uint64_t ino);
+/* What poll(2) says, without waiting. */
+short poll_now(int fd);
+/* One more reason why not, for a file that is known by its index. */
+void files_refuse_index(Files *files, uint32_t index, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* save-tcp.c: connections, when all sockets are known. */
+int finish_tcp(Files *files);
+bool endpoint_parse(const char *text, Endpoint *ret);

@@ -158,6 +158,7 @@ static int read_request(Save *save) {
         save->container = strdup(container);
         save->init = (pid_t) get_number(request, "init");
         save->compress = (int) get_number(request, "compress");
+        save->tcp_reset = get_number(request, "tcpReset") != 0;
         save->walls = (uint32_t) get_number(request, "walls");
         save->started_usec = get_number(request, "started");
         if (!save->name || !save->sandbox || !save->document || !save->container)

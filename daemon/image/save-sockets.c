@@ -24,11 +24,6 @@
 #define QUEUE_MAX (64U << 20) /* bytes in one socket */
 #define TCP_LISTENING 10      /* TCP_LISTEN of the kernel */
 
-typedef struct Answer {
-        uint64_t ino, peer;
-        uint32_t backlog, state;
-} Answer;
-
 /* In the child. */
 static int answer_all(const Save *save, int fd) {
         _cleanup_(socket_table_done) SocketTable table = {};
@@ -58,8 +53,14 @@ static int answer_all(const Save *save, int fd) {
         (void) socket_table_add(&table, &source);
         for (size_t i = 0; i < table.n; i++) {
                 const SocketInfo *info = table.sockets + i;
-                Answer answer = { .ino = info->inode, .peer = info->peer_inode, .backlog = info->send_queue, .state = info->state };
+                NetSocket answer = {
+                        .ino = info->inode, .peer = info->peer_inode, .state = info->state, .waiting = info->recv_queue,
+                        .backlog = info->state == TCP_LISTENING ? info->send_queue : 0,
+                };
 
+                answer.tcp = info->protocol && streq(info->protocol, "tcp") && endpoint_parse(info->local, &answer.local);
+                if (answer.tcp && info->peer)
+                        (void) endpoint_parse(info->peer, &answer.remote);
                 if (write(fd, &answer, sizeof(answer)) != sizeof(answer))
                         return -EIO;
         }
@@ -67,20 +68,24 @@ static int answer_all(const Save *save, int fd) {
 }
 
 static int compare_sockets(const void *a, const void *b) {
-        const UnixSocket *x = a, *y = b;
+        const NetSocket *x = a, *y = b;
 
         return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
 int sockets_list(Files *files) {
         _cleanup_close_ int read_end = -EBADF, write_end = -EBADF;
-        Answer answer;
+        struct stat ours, theirs;
+        NetSocket answer;
         int ends[2], status;
+        char path[64];
         ssize_t n;
         pid_t pid;
 
-        if (pipe2(ends, O_CLOEXEC) < 0)
+        (void) snprintf(path, sizeof(path), "/proc/%d/ns/net", (int) files->save->init);
+        if (stat(path, &theirs) < 0 || stat("/proc/self/ns/net", &ours) < 0 || pipe2(ends, O_CLOEXEC) < 0)
                 return -errno;
+        files->host_network = theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
         read_end = ends[0];
         write_end = ends[1];
         pid = fork();
@@ -90,25 +95,24 @@ int sockets_list(Files *files) {
                 _exit(answer_all(files->save, write_end) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
         write_end = safe_close(write_end);
         while ((n = read(read_end, &answer, sizeof(answer))) == sizeof(answer)) {
-                UnixSocket *socket = IMAGE_APPEND(files->sockets, files->n_sockets);
+                NetSocket *socket = IMAGE_APPEND(files->sockets, files->n_sockets);
 
                 if (!socket)
                         break;
-                *socket = (UnixSocket) { .ino = answer.ino, .peer = answer.peer,
-                                         .backlog = answer.state == TCP_LISTENING ? answer.backlog : 0 };
+                *socket = answer;
         }
         read_end = safe_close(read_end);
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
         if (files->n_sockets > 0)
-                qsort(files->sockets, files->n_sockets, sizeof(UnixSocket), compare_sockets);
+                qsort(files->sockets, files->n_sockets, sizeof(NetSocket), compare_sockets);
         return n == sizeof(answer) ? -ENOMEM : 0;
 }
 
-static const UnixSocket *find_socket(const Files *files, uint64_t ino) {
-        const UnixSocket key = { .ino = ino };
+const NetSocket *find_socket(const Files *files, uint64_t ino) {
+        const NetSocket key = { .ino = ino };
 
-        return files->n_sockets == 0 ? NULL : bsearch(&key, files->sockets, files->n_sockets, sizeof(key), compare_sockets);
+        return files->n_sockets == 0 || ino == 0 ? NULL : bsearch(&key, files->sockets, files->n_sockets, sizeof(key), compare_sockets);
 }
 
 static int get_int(int fd, int level, int name) {
@@ -131,30 +135,49 @@ static int add_option(ImageSocket *socket, int level, int name, int64_t value) {
         return 0;
 }
 
-/* Those that are other than in a new socket. Buffer sizes are twice what setsockopt(2) was given. */
-static int save_options(int fd, ImageSocket *socket) {
-        static const struct {
-                int level, name;
-                int family; /* 0: any */
-        } options[] = {
-                { SOL_SOCKET, SO_SNDBUF, 0 },    { SOL_SOCKET, SO_RCVBUF, 0 },     { SOL_SOCKET, SO_REUSEADDR, 0 },
-                { SOL_SOCKET, SO_REUSEPORT, 0 }, { SOL_SOCKET, SO_KEEPALIVE, 0 },  { SOL_SOCKET, SO_BROADCAST, 0 },
-                { SOL_SOCKET, SO_PASSCRED, AF_UNIX }, { SOL_SOCKET, SO_OOBINLINE, 0 },  { SOL_SOCKET, SO_PRIORITY, 0 },
-                { SOL_SOCKET, SO_RCVLOWAT, 0 },  { SOL_SOCKET, SO_TIMESTAMP, 0 },
-                { IPPROTO_IP, IP_TTL, AF_INET }, { IPPROTO_IP, IP_TOS, AF_INET },  { IPPROTO_IP, IP_PKTINFO, AF_INET },
-                { IPPROTO_IP, IP_RECVTTL, AF_INET },
-                { IPPROTO_IPV6, IPV6_V6ONLY, AF_INET6 }, { IPPROTO_IPV6, IPV6_RECVPKTINFO, AF_INET6 },
-        };
-        int r = 0;
+static bool get_option(int fd, const ImageOption *option, int64_t *ret) {
+        struct linger linger = {};
+        struct timeval time = {};
+        int number = 0;
+        void *value = option->form == IMAGE_OPTION_LINGER ? (void *) &linger : option->form == IMAGE_OPTION_TIME ? (void *) &time : &number;
+        socklen_t size = option->form == IMAGE_OPTION_LINGER ? sizeof(linger) : option->form == IMAGE_OPTION_TIME ? sizeof(time) : sizeof(number);
 
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(options); i++)
-                if (options[i].family == 0 || options[i].family == socket->family)
-                        r = add_option(socket, options[i].level, options[i].name, get_int(fd, options[i].level, options[i].name));
-        if (r >= 0 && socket->family != AF_UNIX && socket->protocol == IPPROTO_TCP)
-                r = add_option(socket, IPPROTO_TCP, TCP_NODELAY, get_int(fd, IPPROTO_TCP, TCP_NODELAY));
-        if (r >= 0 && socket->family != AF_UNIX && socket->protocol == IPPROTO_TCP && socket->listening)
-                r = add_option(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, get_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT));
-        return r;
+        if (getsockopt(fd, option->level, option->name, value, &size) < 0)
+                return false;
+        switch (option->form) {
+        case IMAGE_OPTION_INT:
+                *ret = number;
+                break;
+        case IMAGE_OPTION_HALF:
+                *ret = number / 2;
+                break;
+        case IMAGE_OPTION_LINGER:
+                *ret = linger.l_onoff ? linger.l_linger : -1;
+                break;
+        case IMAGE_OPTION_TIME:
+                *ret = (int64_t) time.tv_sec * 1000000 + time.tv_usec;
+                break;
+        }
+        return true;
+}
+
+static int save_options(int fd, ImageSocket *socket) {
+        const ImageOption *option;
+
+        for (size_t i = 0; (option = image_socket_option(i)); i++) {
+                bool listens_only = option->level == IPPROTO_TCP && option->name == TCP_DEFER_ACCEPT;
+                int64_t value;
+                int r;
+
+                if ((option->family != 0 && option->family != socket->family) ||
+                    (option->tcp && (socket->family == AF_UNIX || socket->protocol != IPPROTO_TCP)) ||
+                    (listens_only && !socket->listening) || !get_option(fd, option, &value))
+                        continue;
+                r = add_option(socket, option->level, option->name, value);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int save_address(Files *files, int fd, int (*get)(int, struct sockaddr *, socklen_t *), ImageBlob *ret,
@@ -178,7 +201,7 @@ int describe_socket(FileContext *context, ImageFile *file, const struct stat *st
         int family = get_int(context->fd, SOL_SOCKET, SO_DOMAIN), protocol = get_int(context->fd, SOL_SOCKET, SO_PROTOCOL),
             type = get_int(context->fd, SOL_SOCKET, SO_TYPE), r;
         Files *files = context->files;
-        const UnixSocket *known = find_socket(files, st->st_ino);
+        const NetSocket *known = find_socket(files, st->st_ino);
         struct sockaddr_storage address, peer;
         ImageSocket *socket;
 
@@ -201,16 +224,12 @@ int describe_socket(FileContext *context, ImageFile *file, const struct stat *st
                 if (!known && socket->peer_address.size > 0)
                         return 0;
         } else {
-                bool connected = socket->peer_address.size > 0;
-
                 if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE)
                         return files_refuse(context, "a socket of a protocol that is not saved (%d)", protocol);
-                if (protocol == IPPROTO_TCP && connected)
-                        return files_refuse(context, "a TCP connection, which is not saved yet");
         }
         if (socket->listening) {
                 socket->backlog = known ? known->backlog : 128;
-                if (poll(&(struct pollfd) { .fd = context->fd, .events = POLLIN }, 1, 0) > 0)
+                if (!known && (poll_now(context->fd) & POLLIN))
                         return files_refuse(context, "a listening socket with connections that nobody has accepted yet");
         }
         if (is_path_name(&address)) {
@@ -218,6 +237,14 @@ int describe_socket(FileContext *context, ImageFile *file, const struct stat *st
 
                 un->sun_path[sizeof(un->sun_path) - 1] = '\0';
                 (void) save_place(files->save, un->sun_path, 0, &socket->place);
+        }
+        if (family != AF_UNIX && protocol == IPPROTO_TCP && !socket->listening) {
+                struct tcp_info info = {};
+                socklen_t size = sizeof(info);
+
+                if (getsockopt(context->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+                        return -errno;
+                socket->state = info.tcpi_state;
         }
         return save_options(context->fd, socket);
 }
@@ -335,18 +362,77 @@ static int save_queue(Files *files, uint32_t index) {
                 ? r : image_writer_add(&files->save->writer, queue.senders, queue.n_senders, &socket->senders, &files->save->message);
 }
 
-/* A socket whose end is closed reads 0 bytes; one that may not send any more says so to poll(2). */
-static void save_shutdown(int fd, ImageSocket *socket) {
-        struct pollfd pollfd = { .fd = fd, .events = POLLIN | POLLOUT | POLLRDHUP };
+short poll_now(int fd) {
+        struct pollfd pollfd = { .fd = fd, .events = POLLIN | POLLOUT | POLLRDHUP | POLLPRI };
 
         (void) poll(&pollfd, 1, 0);
-        socket->shut_read = pollfd.revents & POLLRDHUP;
-        socket->shut_write = pollfd.revents & POLLHUP;
+        return pollfd.revents;
+}
+
+/* A socket whose end is closed reads 0 bytes; one that may not send any more says so to poll(2). */
+static void save_shutdown(int fd, ImageSocket *socket) {
+        short events = poll_now(fd);
+
+        socket->shut_read = events & POLLRDHUP;
+        socket->shut_write = events & POLLHUP;
+}
+
+void files_refuse_index(Files *files, uint32_t index, const char *format, ...) {
+        const Known *known = files->known + index;
+        char text[256], who[96];
+        va_list ap;
+
+        va_start(ap, format);
+        (void) vsnprintf(text, sizeof(text), format, ap);
+        va_end(ap);
+        save_refuse(files->save, "%s fd %d: %s (%s)", save_who(files->save, known->process, who), known->number, text,
+                    files->save->image->files[index].was);
+}
+
+static bool calls(int client, int listener) {
+        struct sockaddr_storage theirs, ours;
+        socklen_t size = sizeof(theirs), own_size = sizeof(ours);
+
+        return getpeername(client, (struct sockaddr *) &theirs, &size) >= 0 &&
+               getsockname(listener, (struct sockaddr *) &ours, &own_size) >= 0 && size == own_size && size <= sizeof(ours) &&
+               memcmp(&theirs, &ours, size) == 0;
+}
+
+/* Connections that wait for a listening UNIX socket, and the clients that wait in them: those are in the order of their
+ * descriptors. What they have sent already lies in ends that nobody can have before he has accepted them. */
+static int finish_unix_queues(Files *files) {
+        ImageFile *all = files->save->image->files;
+        size_t n = files->save->image->n_files;
+
+        for (uint32_t i = 0; i < n; i++) {
+                const NetSocket *known = all[i].kind == IMAGE_FILE_UNIX && all[i].socket && all[i].socket->listening
+                        ? find_socket(files, all[i].peer_id) : NULL;
+                uint32_t waiting = known ? known->waiting : 0, found = 0;
+                bool sent = false;
+
+                for (uint32_t j = 0; waiting > 0 && j < n; j++) {
+                        const NetSocket *client = all[j].kind == IMAGE_FILE_UNIX && all[j].socket && !all[j].socket->listening
+                                ? find_socket(files, all[j].peer_id) : NULL;
+                        int unread = 0;
+
+                        if (!client || client->peer != 0 || all[j].socket->type != all[i].socket->type ||
+                            !calls(files->known[j].fd, files->known[i].fd) ||
+                            (poll_now(files->known[j].fd) & POLLHUP))
+                                continue;
+                        found++;
+                        all[j].socket->queued = true;
+                        sent = sent || ioctl(files->known[j].fd, TIOCOUTQ, &unread) < 0 || unread > 0;
+                }
+                if (found != waiting || sent)
+                        files_refuse_index(files, i, "a listening socket with connections that nobody has accepted yet%s",
+                                           sent ? ", in which bytes wait" : ", of clients that are gone or outside");
+        }
+        return 0;
 }
 
 static int finish_unix(Files *files, uint32_t index) {
         ImageFile *file = files->save->image->files + index;
-        const UnixSocket *known = find_socket(files, file->peer_id);
+        const NetSocket *known = find_socket(files, file->peer_id);
         Known *at = files->known + index;
         struct ucred credentials = {};
         socklen_t size = sizeof(credentials);
@@ -381,15 +467,21 @@ static int finish_unix(Files *files, uint32_t index) {
                 file->socket->credentials[1] = save_uid_inside(files->save, false, credentials.uid);
                 file->socket->credentials[2] = save_uid_inside(files->save, true, credentials.gid);
         }
-        if (file->socket->listening)
+        if (file->socket->listening || file->socket->queued)
                 return 0;
-        if (file->socket->type != SOCK_DGRAM)
+        if (file->socket->type != SOCK_DGRAM) {
                 save_shutdown(at->fd, file->socket);
+                /* Its other end is closed. */
+                if (file->socket->peer == IMAGE_NONE && file->socket->peer_address.size > 0)
+                        file->socket->state = TCP_ESTABLISHED;
+        }
         return save_queue(files, index);
 }
 
 int finish_sockets(Files *files) {
-        int r = 0;
+        int r;
+
+        r = finish_unix_queues(files);
 
         for (uint32_t i = 0; r >= 0 && i < files->save->image->n_files; i++) {
                 const ImageFile *file = files->save->image->files + i;
@@ -400,5 +492,5 @@ int finish_sockets(Files *files) {
                          file->socket->protocol != IPPROTO_TCP)
                         r = save_queue(files, i);
         }
-        return r;
+        return r < 0 ? r : finish_tcp(files);
 }

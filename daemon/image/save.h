@@ -68,6 +68,7 @@ typedef struct Save {
         uint32_t walls;
         int64_t started_usec;
         int compress;         /* level, 0: none */
+        bool tcp_reset;       /* connections to the outside are saved as ones that were reset */
         pid_t init;           /* the host's */
 
         Image *image;

@@ -34,6 +34,7 @@
 typedef struct SaveOptions {
         const char *name;
         bool leave_running;
+        bool tcp_reset;
         int compress;
         int lifeline_fd; /* the message's; -EBADF: none */
 } SaveOptions;
@@ -342,6 +343,7 @@ static int make_request(Saver *saver, const SaveOptions *options, int *ret) {
         (void) json_object_object_add(request, "container", json_object_new_string(container));
         (void) json_object_object_add(request, "init", json_object_new_int64(sentry->init_pid));
         (void) json_object_object_add(request, "compress", json_object_new_int64(options->compress));
+        (void) json_object_object_add(request, "tcpReset", json_object_new_int(options->tcp_reset));
         (void) json_object_object_add(request, "walls", json_object_new_int64(sentry->walls));
         (void) json_object_object_add(request, "started", json_object_new_int64((int64_t) sentry->started_usec));
         text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
@@ -397,6 +399,7 @@ static bool can_hang_up(int fd) {
 
 static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bus_error *error) {
         SaveOptions *options = userdata;
+        const char *text;
         int number, r;
 
         if (streq(key, "name"))
@@ -413,6 +416,14 @@ static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bu
                                                  "are 0 (none) to %d.", options->compress, COMPRESS_MAX);
                 return r;
         }
+        if (streq(key, "tcp")) {
+                r = sd_bus_message_read(m, "v", "s", &text);
+                if (r >= 0 && !streq(text, "refuse") && !streq(text, "reset"))
+                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "TCP connections to the outside cannot be saved as "
+                                                 "\"%s\", allowed are \"refuse\" and \"reset\".", text);
+                options->tcp_reset = r >= 0 && streq(text, "reset");
+                return r;
+        }
         if (streq(key, "lifeline")) {
                 r = sd_bus_message_read(m, "v", "h", &options->lifeline_fd);
                 if (r >= 0 && !can_hang_up(options->lifeline_fd))
@@ -421,7 +432,7 @@ static int read_option(sd_bus_message *m, const char *key, void *userdata, sd_bu
                 return r;
         }
         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown option \"%s\" of Save, known are \"name\", "
-                                 "\"leaveRunning\", \"compress\" and \"lifeline\".", key);
+                                 "\"leaveRunning\", \"compress\", \"tcp\" and \"lifeline\".", key);
 }
 
 static int start_error(Saver *saver, int r, const char *message, sd_bus_error *error) {

@@ -63,6 +63,8 @@ static void follow(const Image *image) {
                         touched += image->objects[file->object].size;
                 if ((file->kind == IMAGE_FILE_UNIX || file->kind == IMAGE_FILE_INET) && file->socket->peer != IMAGE_NONE)
                         touched += image->files[file->socket->peer].position;
+                if (file->socket && file->socket->tcp && file->socket->tcp->kind == IMAGE_TCP_OPEN)
+                        touched += image->files[file->socket->peer].socket->tcp->window;
         }
         for (size_t i = 0; i < image->n_ipc; i++) {
                 const ImageIpc *ipc = image->ipc + i;
@@ -126,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 #ifndef LIBFUZZER
 static const char seed_text[] =
-        "{\"format\":\"sentryd-image\",\"version\":1,\"features\":[\"zstd\"],\"cpu\":{\"vendor\":\"v\",\"flags\":\"a b\",\"xfeatures\":7},"
+        "{\"format\":\"sentryd-image\",\"version\":1,\"features\":[\"zstd\",\"tcp\"],\"cpu\":{\"vendor\":\"v\",\"flags\":\"a b\",\"xfeatures\":7},"
         "\"host\":{\"machine\":\"x86_64\",\"pageSize\":4096},\"clocks\":{\"realtime\":5,\"monotonic\":-3},\"name\":\"n\","
         "\"profile\":\"{}\",\"kernel\":[0,10],\"pages\":[{\"size\":16384,\"checksum\":1},{\"size\":100}],\"data\":{\"size\":4096},"
         "\"processes\":[{\"pid\":1,\"group\":1,\"session\":1,\"state\":\"running\",\"fdTable\":0,\"exe\":{\"path\":\"/e\"},"
@@ -142,9 +144,14 @@ static const char seed_text[] =
         "\"xstate\":[0,832]}]}],\"fdTables\":[{\"fds\":[{\"file\":0},{\"number\":3,\"file\":1,\"closeOnExec\":true},{\"number\":4,\"file\":2},"
         "{\"number\":5,\"file\":3},{\"number\":6,\"file\":4}]}],\"files\":[{\"kind\":\"outside\",\"outside\":0},{\"kind\":\"pipe\",\"peerId\":5,"
         "\"data\":[0,3],\"sizes\":[1,2]},{\"kind\":\"epoll\",\"watches\":[{\"number\":3,\"file\":1,\"events\":1}]},{\"kind\":\"unix\",\"socket\":"
-        "{\"family\":1,\"type\":2,\"address\":[0,16],\"peer\":3,\"queue\":[0,4],\"sizes\":[4],\"options\":[1,2,3]}},{\"kind\":\"memfd\","
-        "\"object\":0,\"locks\":[{\"type\":\"p\",\"pid\":1,\"end\":18446744073709551615}]}],\"objects\":[{\"kind\":\"memfd\",\"name\":\"m\","
-        "\"size\":5000,\"runs\":[[4096,4096,0,4096,4096]]},{\"kind\":\"sysv\",\"sysvId\":32769,\"size\":6000,\"runs\":[[0,4096,0,4096,4096]]}],\"tmpfs\":[{\"mount\":\"/tmp\",\"nodes\":[{\"path\":\"\",\"mode\":16877},"
+        "{\"family\":1,\"type\":2,\"address\":[0,16],\"peer\":3,\"queue\":[0,4],\"sizes\":[4],\"options\":[1,2,1]}},{\"kind\":\"memfd\","
+        "\"object\":0,\"locks\":[{\"type\":\"p\",\"pid\":1,\"end\":18446744073709551615}]},"
+        "{\"kind\":\"inet\",\"socket\":{\"family\":2,\"type\":1,\"protocol\":6,\"address\":[0,16],\"peerAddress\":[16,16],\"peer\":6,"
+        "\"queue\":[0,4],\"sendQueue\":[4,4],\"options\":[6,1,1],\"tcp\":{\"kind\":\"open\",\"sendSequence\":7,\"receiveSequence\":9}}},"
+        "{\"kind\":\"inet\",\"socket\":{\"family\":10,\"type\":1,\"protocol\":6,\"address\":[0,28],\"peerAddress\":[28,28],\"peer\":5,"
+        "\"tcp\":{\"kind\":\"open\",\"sendSequence\":9,\"receiveSequence\":7}}}],\"objects\":[{\"kind\":\"memfd\",\"name\":\"m\","
+        "\"size\":5000,\"runs\":[[4096,4096,0,4096,4096]]},{\"kind\":\"sysv\",\"sysvId\":32769,\"size\":6000,"
+        "\"runs\":[[0,4096,0,4096,4096]]}],\"tmpfs\":[{\"mount\":\"/tmp\",\"nodes\":[{\"path\":\"\",\"mode\":16877},"
         "{\"path\":\"a/b\",\"mode\":33188,\"size\":10,\"runs\":[[0,4096,0,8192,4096]]},{\"path\":\"l\",\"mode\":41471,\"target\":\"x\"}]}],"
         "\"ipc\":[{\"type\":\"s\",\"id\":1,\"values\":[1,2],\"pids\":[1,0],\"undo\":[2,1,-5]},{\"type\":\"m\",\"id\":32769,\"key\":5,"
         "\"mode\":384,\"object\":1},{\"type\":\"q\",\"maxBytes\":100,\"messages\":[0,7],\"sizes\":[3,0,4],\"types\":[1,2,3]}]}";
@@ -162,7 +169,7 @@ static json_object *random_value(void) {
         static const char *const values[] = {
                 "0", "1", "-1", "4095", "4096", "8192", "4294967295", "4294967296", "9223372036854775807", "18446744073709551615",
                 "18446744073709551616", "-9223372036854775808", "1.5", "1e300", "\"\"", "\"a/../b\"", "\"/x\"", "\"\\u0000\"", "\"running\"",
-                "\"unix\"", "\"file\"", "\"zombie\"", "null", "true", "[]", "{}", "[0,0]", "[[0,4096,0,0,4096]]", "[[4096,4096,0,0,1]]", "[{}]",
+                "\"unix\"", "\"inet\"", "\"open\"", "\"left\"", "\"file\"", "\"zombie\"", "null", "true", "[]", "{}", "[0,0]", "[[0,4096,0,0,4096]]", "[[4096,4096,0,0,1]]", "[{}]",
                 "{\"path\":\"/p\"}", "[18446744073709551615,1]", "[0,9223372036854775807]",
         };
 

@@ -22,6 +22,9 @@ kill_manager() { # and wait for its death
         [[ $pid =~ ^[0-9]+$ ]] || return 1
         kill -KILL "$pid" && await 10 gone "$pid"
 }
+pair() { daemons_of "$(runtime)" sentry-kernel && daemons_of "$(runtime)" sentry-keeper; }
+pair_is_there() { [ "$(pair | wc -l)" = 2 ]; }
+takes_programs() { [ "$(sctl exec box uname -n)" = boxed ]; }
 property() { sctl --json=short show box | json "d['$1']"; }
 is_there() { sctl --no-legend list | grep -qE '^box +(running|paused) '; }
 
@@ -98,6 +101,12 @@ embedded() {
         is "$(property ProfileName)" default "$LABEL: of the same profile"
         contains "$(property Profile)" '"hostname": "boxed"' "$LABEL: … all of it"
         is "$(sctl exec box uname -n)" boxed "$LABEL: it takes programs"
+        for i in 1 2 3; do
+                await 20 pair_is_there
+                # shellcheck disable=SC2046 # two
+                kill -KILL $(pair)
+                check "$LABEL: kill -9 of sentry-kernel and its keeper at once" await 20 takes_programs
+        done
         is "$(managers | wc -l)" 1 "$LABEL: there is one manager"
         storm 6 kill_manager
         is "$(cd "$(runtime)/sentryd" && echo kernels sandboxes/*)" "kernels sandboxes/box" "$LABEL: the index has it"

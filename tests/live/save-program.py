@@ -59,6 +59,7 @@ if "backlog" in wanted:
     listening.listen()
     client = socket.socket(socket.AF_UNIX)
     client.connect("\0save-test")
+    client.send(b"x")  # which nobody can read before it is accepted
     kept.append((listening, client))
 if "forks" in wanted:
     def storm():

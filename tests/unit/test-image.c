@@ -297,6 +297,75 @@ static void test_hostile(void) {
         test_refused("/tmpfs/0/nodes/0", "path", "\"a/\\u0000b\"", -EBADMSG);
 }
 
+/* The two ends of a TCP connection, the first with a key of its socket (or of its tcp) replaced. */
+static void test_tcp(bool of_tcp, const char *key, const char *value, int error) {
+        static const char end[] =
+                "{\"kind\":\"inet\",\"socket\":{\"family\":2,\"type\":1,\"protocol\":6,\"state\":1,\"address\":[0,16],"
+                "\"peerAddress\":[16,16],\"peer\":%d,\"queue\":[0,5],\"sendQueue\":[0,7],\"options\":[1,13,-1,6,1,1,1,20,5000000],"
+                "\"tcp\":{\"kind\":\"open\",\"sendSequence\":%s,\"receiveSequence\":%s,\"window\":65536,\"segment\":65483,"
+                "\"options\":7,\"sendScale\":7,\"receiveScale\":7}}}";
+        _cleanup_(image_freep) Image *again = NULL;
+        ImageReader reader = IMAGE_READER_NONE;
+        _cleanup_free_ char *message = NULL;
+        _cleanup_json_ json_object *root = NULL;
+        json_object *files, *first, *object;
+        char *ends[2] = {};
+        size_t n;
+
+        if (open_image("plain", &reader, &message) < 0) {
+                ok(false, "the image can be read");
+                return;
+        }
+        root = image_to_json(reader.image);
+        image_reader_done(&reader);
+        (void) json_object_object_add(root, "features", json_tokener_parse("[\"tcp\"]"));
+        (void) json_pointer_get(root, "/files", &files);
+        n = json_object_array_length(files);
+        if (string_appendf(&ends[0], end, (int) n + 1, "5", "4294967295") < 0 || string_appendf(&ends[1], end, (int) n, "4294967295", "5") < 0)
+                return;
+        first = json_tokener_parse(ends[0]);
+        (void) json_object_array_add(files, first);
+        (void) json_object_array_add(files, json_tokener_parse(ends[1]));
+        free(ends[0]);
+        free(ends[1]);
+        if (json_pointer_get(first, of_tcp ? "/socket/tcp" : "/socket", &object) >= 0)
+                (void) json_object_object_add(object, key, json_tokener_parse(value));
+        is_int(image_from_json(root, &again, &message), error, "a TCP connection, %s = %s", key, value);
+        if (error < 0)
+                ok(message && strstr(message, "files["), "says where: %s", message ?: "nothing");
+}
+
+static void test_hostile_tcp(void) {
+        test_tcp(true, "window", "1", 0);
+        test_tcp(true, "kind", "\"closed\"", -EBADMSG);
+        test_tcp(true, "kind", "\"left\"", -EBADMSG);
+        test_tcp(true, "kind", "\"reset\"", -EBADMSG);
+        test_tcp(true, "sendSequence", "6", -EBADMSG);
+        test_tcp(true, "receiveSequence", "0", -EBADMSG);
+        test_tcp(true, "receiveSequence", "4294967296", -EBADMSG);
+        test_tcp(true, "sendScale", "8", -EBADMSG);
+        test_tcp(true, "receiveScale", "15", -EBADMSG);
+        test_tcp(true, "options", "5", -EBADMSG);
+        test_tcp(true, "options", "8", -EBADMSG);
+        test_tcp(true, "window", "4294967295", -EBADMSG);
+        test_tcp(true, "segment", "65536", -EBADMSG);
+        test_tcp(false, "peer", "0", -EBADMSG);
+        test_tcp(false, "peer", "1", -EBADMSG);
+        test_tcp(false, "peer", "1000", -EBADMSG);
+        test_tcp(false, "peer", "null", -EBADMSG);
+        test_tcp(false, "address", "[0,0]", -EBADMSG);
+        test_tcp(false, "protocol", "17", -EBADMSG);
+        test_tcp(false, "family", "1", -EBADMSG);
+        test_tcp(false, "listening", "true", -EBADMSG);
+        test_tcp(false, "queued", "true", -EBADMSG);
+        test_tcp(false, "sendQueue", "[0,9223372036854775807]", -EBADMSG);
+        test_tcp(false, "options", "[1,13]", -EBADMSG);
+        test_tcp(false, "options", "[1,26,1]", -EBADMSG); /* SO_ATTACH_FILTER */
+        test_tcp(false, "options", "[41,26,1]", -EBADMSG); /* IPv6's, of one of IPv4 */
+        test_tcp(false, "options", "[1,7,4294967296]", -EBADMSG);
+        test_tcp(false, "options", "[1,20,-1]", -EBADMSG);
+}
+
 /* A writer that is not finished leaves nothing, and what one that was killed left is removed. */
 static void test_nothing_left(void) {
         ImageWriter writer = IMAGE_WRITER_NONE, killed = IMAGE_WRITER_NONE;
@@ -329,6 +398,7 @@ int main(void) {
         test_damage("plain", IMAGE_MANIFEST);
         test_damage("small", "pages-0.img");
         test_hostile();
+        test_hostile_tcp();
         test_nothing_left();
         if (string_appendf(&command, "rm -r '%s'", dir_path) < 0 || system(command) != 0)
                 ok(false, "tidying up");

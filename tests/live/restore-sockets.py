@@ -1,0 +1,430 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""For restore-sockets.sh: sockets with bytes in their queues and in all states that a connection comes to. At the first
+SIGUSR1 everything is read and compared, and "checked" or "failed: WHAT" said; "ready" at first.
+
+    restore-sockets.py CASE..."""
+
+import array
+import errno
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import traceback
+
+CASES = {}
+TIMEOUT = 20
+
+
+def case(function):
+    CASES[function.__name__] = function
+    return function
+
+
+def pattern(n, seed):
+    block = bytes((i * 7 + seed) % 251 for i in range(251))
+    return (block * (n // 251 + 1))[:n]
+
+
+def connection(family=socket.AF_INET, address="127.0.0.1"):
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((address, 0))
+    listening.listen()
+    client = socket.socket(family)
+    client.connect(listening.getsockname()[:2])
+    server = listening.accept()[0]
+    listening.close()
+    return client, server
+
+
+def read(s, n):
+    s.settimeout(TIMEOUT)
+    data = b""
+    while len(data) < n:
+        piece = s.recv(n - len(data))
+        if not piece:
+            break
+        data += piece
+    return data
+
+
+def same(got, expected, what):
+    if got != expected:
+        if isinstance(got, bytes) and len(got) + len(expected) > 200:
+            got, expected = f"{len(got)} bytes, other ones", f"{len(expected)} bytes"
+        raise AssertionError(f"{what}: {got!r}, not {expected!r}")
+
+
+def errors(function, number, what):
+    try:
+        got = function()
+    except OSError as e:
+        same(errno.errorcode.get(e.errno), errno.errorcode[number], what)
+    else:
+        raise AssertionError(f"{what}: {got!r}, and no error")
+
+
+def talk(a, b, what):
+    for n, (x, y) in enumerate(((a, b), (b, a)) * 3):
+        data = pattern(5000 + n, n)
+        x.sendall(data)
+        same(read(y, len(data)), data, what)
+
+
+def ends(s, what):
+    s.settimeout(TIMEOUT)
+    same(s.recv(1), b"", f"{what}: the end")
+
+
+def fill(s, seed):
+    """As many bytes as there is room for."""
+    s.setblocking(False)
+    data = pattern(16 << 20, seed)
+    done = 0
+    try:
+        while True:
+            done += s.send(data[done:done + 65536])
+    except BlockingIOError:
+        pass
+    s.setblocking(True)
+    return data[:done]
+
+
+@case
+def two_processes():
+    """A child that sends numbered lines and waits for an answer to each; there is always something under way.
+    The first, as children have what is open already."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    if os.fork() == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        client = socket.create_connection(listening.getsockname())
+        listening.close()
+        n = 0
+        while True:
+            client.sendall(b"%09d\n" % n)
+            if client.recv(1) != b"+":
+                os._exit(1)
+            n += 1
+    server = listening.accept()[0]
+    pid = os.fork()
+    if pid == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        n = 0
+        while True:
+            if read(server, 10) != b"%09d\n" % n:
+                os._exit(1)
+            server.sendall(b"+")
+            n += 1
+    server.close()
+
+    def check():
+        same(os.waitpid(-1, os.WNOHANG), (0, 0), "both go on")
+
+    return check
+
+
+@case
+def both_ways():
+    a, b = connection()
+    a.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    a.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 77)
+    b.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 9))
+    there, back = pattern(100000, 1), pattern(30000, 2)
+    a.sendall(there)
+    b.sendall(back)
+    names = a.getsockname(), a.getpeername(), b.getsockname(), b.getpeername()
+
+    def check():
+        same((a.getsockname(), a.getpeername(), b.getsockname(), b.getpeername()), names, "addresses")
+        same(a.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), 1, "TCP_NODELAY")
+        same(a.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), 77, "TCP_KEEPIDLE")
+        same(b.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8), struct.pack("ii", 1, 9), "SO_LINGER")
+        same(read(b, len(there)), there, "there")
+        same(read(a, len(back)), back, "back")
+        talk(a, b, "afterwards")
+        same(select.select([a, b], [], [], 0)[0], [], "nothing more")
+        a.close()
+        ends(b, "closed")
+
+    return check
+
+
+@case
+def full():
+    a, b = connection()
+    there, back = fill(a, 3), fill(b, 4)
+
+    def check():
+        same(read(b, len(there)), there, "what there was no room for")
+        same(read(a, len(back)), back, "and back")
+        talk(a, b, "afterwards")
+
+    return check
+
+
+@case
+def small_buffers():
+    a, b = connection()
+    for s in a, b:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 40000)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 40000)
+    there = fill(a, 5)
+    sizes = [s.getsockopt(socket.SOL_SOCKET, o) for s in (a, b) for o in (socket.SO_SNDBUF, socket.SO_RCVBUF)]
+
+    def check():
+        same([s.getsockopt(socket.SOL_SOCKET, o) for s in (a, b) for o in (socket.SO_SNDBUF, socket.SO_RCVBUF)], sizes, "buffers")
+        same(read(b, len(there)), there, "bytes")
+        talk(a, b, "afterwards")
+
+    return check
+
+
+@case
+def half_closed():
+    a, b = connection()
+    there = pattern(70000, 6)
+    a.sendall(there)
+    a.shutdown(socket.SHUT_WR)
+    b.sendall(b"back")
+
+    def check():
+        errors(lambda: a.send(b"x"), errno.EPIPE, "sent after the end")
+        same(read(b, len(there)), there, "bytes")
+        ends(b, "half closed")
+        b.sendall(b" and more")
+        same(read(a, 13), b"back and more", "the other way")
+        b.close()
+        ends(a, "both ways")
+
+    return check
+
+
+@case
+def full_half_closed():
+    a, b = connection()
+    there = fill(a, 7)
+    a.shutdown(socket.SHUT_WR)
+
+    def check():
+        same(read(b, len(there)), there, "bytes")
+        ends(b, "half closed")
+        b.sendall(b"back")
+        same(read(a, 4), b"back", "the other way")
+
+    return check
+
+
+@case
+def left():
+    a, b = connection()
+    there = pattern(40000, 8)
+    a.sendall(there)
+    a.close()
+
+    def check():
+        same(read(b, len(there)), there, "bytes")
+        ends(b, "left")
+        b.send(b"nobody hears it")
+        errors(lambda: b.send(b"x") and b.send(b"x"), errno.EPIPE, "sent to nobody")
+
+    return check
+
+
+@case
+def ended():
+    a, b = connection()
+    a.sendall(b"last words")
+    a.close()
+    b.shutdown(socket.SHUT_WR)
+
+    def check():
+        same(read(b, 100), b"last words", "bytes")
+        ends(b, "ended")
+        errors(lambda: b.send(b"x"), errno.EPIPE, "sent after the end")
+
+    return check
+
+
+@case
+def reset():
+    a, b = connection()
+    a.sendall(b"last words")
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    a.close()
+
+    def check():
+        same(b.recv(100), b"last words", "bytes")
+        errors(lambda: b.recv(1), errno.ECONNRESET, "reset")
+        ends(b, "after that")
+
+    return check
+
+
+@case
+def version_6():
+    a, b = connection(socket.AF_INET6, "::1")
+    a.sendall(b"six")
+
+    def check():
+        same(read(b, 3), b"six", "bytes")
+        talk(a, b, "afterwards")
+
+    return check
+
+
+@case
+def mapped():
+    listening = socket.socket(socket.AF_INET6)
+    listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    listening.bind(("::", 0))
+    listening.listen()
+    a = socket.create_connection(("127.0.0.1", listening.getsockname()[1]))
+    b = listening.accept()[0]
+    a.sendall(b"from four to six")
+
+    def check():
+        same(read(b, 16), b"from four to six", "bytes")
+        talk(a, b, "afterwards")
+        another = socket.create_connection(("127.0.0.1", listening.getsockname()[1]))
+        talk(another, listening.accept()[0], "another connection")
+
+    return check
+
+
+@case
+def never_connected():
+    fresh = socket.socket()
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def check():
+        errors(lambda: fresh.recv(1), errno.ENOTCONN, "not connected")
+        fresh.connect(listening.getsockname())
+        bound.connect(listening.getsockname())
+        talk(fresh, listening.accept()[0], "the first")
+        talk(bound, listening.accept()[0], "the second")
+
+    return check
+
+
+@case
+def waiting():
+    """Connections that nobody has accepted."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    clients = [socket.create_connection(listening.getsockname()) for _ in range(2)]
+    clients[1].shutdown(socket.SHUT_WR)
+
+    def check():
+        listening.settimeout(TIMEOUT)
+        accepted = dict((listening.accept()[::-1]) for _ in clients)
+        servers = [accepted[c.getsockname()] for c in clients]
+        talk(clients[0], servers[0], "accepted later")
+        ends(servers[1], "half closed")
+        servers[1].sendall(b"x")
+        same(read(clients[1], 1), b"x", "the other way")
+
+    return check
+
+
+@case
+def waiting_unix():
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind("\0waiting")
+    listening.listen()
+    client = socket.socket(socket.AF_UNIX)
+    client.connect("\0waiting")
+
+    def check():
+        listening.settimeout(TIMEOUT)
+        talk(client, listening.accept()[0], "accepted later")
+
+    return check
+
+
+@case
+def left_unix():
+    a, b = socket.socketpair()
+    a.sendall(b"last words")
+    a.close()
+
+    def check():
+        same(read(b, 100), b"last words", "bytes")
+        ends(b, "left")
+
+    return check
+
+
+@case
+def epoll():
+    a, b = connection()
+    waits = select.epoll()
+    waits.register(b, select.EPOLLIN)
+    same(waits.poll(0), [], "nothing yet")
+
+    def check():
+        a.sendall(b"wake up")
+        same(waits.poll(TIMEOUT), [(b.fileno(), select.EPOLLIN)], "woken up")
+        same(read(b, 7), b"wake up", "bytes")
+
+    return check
+
+
+@case
+def lost():
+    """In the host's network, saved with --tcp=reset; not among those that run by default."""
+    a, b = connection()
+    a.sendall(b"x")
+
+    def check():
+        for s in a, b:
+            errors(lambda: s.recv(1), errno.ECONNRESET, "reset")
+            ends(s, "after that")
+            errors(lambda: s.send(b"x"), errno.EPIPE, "sent")
+
+    return check
+
+
+@case
+def refused():
+    """What is not saved; not among those that run by default either."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listening.getsockname())
+    client.sendall(b"12345")
+    a, b = connection()
+    a.send(b"!", socket.MSG_OOB)
+
+    def check():
+        listening.settimeout(TIMEOUT)
+        server = listening.accept()[0]
+        same(read(server, 5), b"12345", "bytes")
+        talk(client, server, "afterwards")
+        same(b.recv(1, socket.MSG_OOB), b"!", "urgent")
+
+    return check
+
+
+def main():
+    for name in "lost", "refused":
+        if len(sys.argv) == 1:
+            del CASES[name]
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    checks = [(name, CASES[name]()) for name in sys.argv[1:] or CASES]
+    print("ready", flush=True)
+    while True:
+        signal.sigwait([signal.SIGUSR1])
+        for name, check in checks:
+            try:
+                check()
+                print("checked", name, flush=True)
+            except (AssertionError, OSError):
+                print(f"failed {name}: {traceback.format_exc()}", flush=True)
+        print("done", flush=True)
+
+
+main()
