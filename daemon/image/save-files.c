@@ -17,12 +17,14 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/timerfd.h>
+#include <sys/vfs.h>
 
 #include "save-files.h"
 #include "util.h"
 
 #define TABLE_FDS_MAX IMAGE_FDS_MAX
 #define TIMERFD_TRIES 16U
+#define MQUEUE_MAGIC 0x19800202 /* linux/magic.h has it not */
 
 static int kcmp(pid_t a, pid_t b, int type, unsigned long x, unsigned long y) {
         long r = syscall(SYS_kcmp, a, b, type, x, y);
@@ -281,8 +283,11 @@ static int describe_locks(FileContext *context, ImageFile *file) {
 
 static int describe_path(FileContext *context, ImageFile *file, const struct stat *st) {
         Save *save = context->files->save;
+        struct statfs fs;
         int r;
 
+        if (fstatfs(context->fd, &fs) >= 0 && fs.f_type == MQUEUE_MAGIC)
+                return files_refuse(context, "a POSIX message queue");
         r = save_place(save, context->link, st->st_ino, &file->place);
         if (S_ISREG(st->st_mode)) {
                 file->kind = IMAGE_FILE_REGULAR;
