@@ -39,7 +39,7 @@ refusals() {
         out=$(sctl save --leave-running refused "$D/images/a" 2>&1)
         is $? 1 "$W: what cannot be saved is refused"
         like "$out" 'pid 1 \(python3[^)]*\) fd [0-9]+: a socket of a family that is not saved' "$W: … with the reason"
-        contains "$out" 'descriptors are on their way' "$W: … and with another"
+        contains "$out" 'on its way in a socket: a pidfd that nobody has open' "$W: … and with another"
         contains "$out" 'connections that nobody has accepted' "$W: … and with a third"
         is "$(left)" '' "$W: … and nothing is there"
         is "$(sctl show --value -p SaveStatus refused)" failed "$W: … which its status says"
