@@ -164,7 +164,7 @@ static int save_options(int fd, ImageSocket *socket) {
 
         for (size_t i = 0; (option = image_socket_option(i)); i++) {
                 bool listens_only = option->level == IPPROTO_TCP && option->name == TCP_DEFER_ACCEPT;
-                int64_t value;
+                int64_t value = 0;
                 int r;
 
                 if ((option->family != 0 && option->family != socket->family) ||

@@ -114,6 +114,9 @@ int main(int argc, char *argv[]) {
                 recover_note_crashes(sentry->journal.header);
                 r = keeper_start(&sentry->keeper, sentry, confined);
         }
+        /* Before any call is begun again: what the answer needs is in the new keeper's table of descriptors, not in that one's. */
+        if (r >= 0)
+                keeper_dismiss_standby(&sentry->journal);
         if (r >= 0)
                 r = recover ? sentry_take_over(sentry) : sentry_start(sentry, RENDEZVOUS_FD_BUS, RENDEZVOUS_FD_LAUNCH);
         if (r < 0) {
@@ -122,7 +125,6 @@ int main(int argc, char *argv[]) {
                         keeper_goodbye(&sentry->keeper);
                 return EXIT_FAILURE;
         }
-        keeper_dismiss_standby(&sentry->journal);
         r = confined ? 0 :
                 confine_self(sentry->profile->mount_calls.kinds != 0, profile_binds_ports(sentry->profile));
         if (r < 0) {

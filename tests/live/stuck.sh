@@ -261,4 +261,42 @@ exec 9>&-
 reaped "$run"
 is "$RC" 7 "… and ends with the status of its program"
 check "… and sentry-kernel with it" await 10 gone "$kernel"
+
+# A call on which one sentry-kernel after the other crashes gets ENOSYS. What makes these "crash" is a signal while they are
+# in the service of one, and stay there.
+await 20 daemons_gone
+export SENTRYD_WATCHDOG_SEC=1000
+exec 8<>/dev/userfaultfd
+"$SENTRYCTL" run --name crashing --ro-bind "$TESTDIR/guest.py" /usr/bin/python3 "$TESTDIR/guest.py" \
+        <"$TESTDIR/in" >"$TESTDIR/out" 2>"$TESTDIR/err" &
+run=$!
+started "$run"
+exec 9>"$TESTDIR/in" 8>&-
+check "a program with a call to crash on" await 10 grep -q ready "$TESTDIR/out" || diag "$(cat "$TESTDIR/err")"
+in_service() {
+        kernel=$(daemons_of "$TESTDIR/run" sentry-kernel) && grep -q userfault "/proc/$kernel/wchan"
+}
+# To a thread that is not stuck: a crash is a thread's own. And again: the first time its handler goes back to the instruction.
+crash() { # PID: and whether it is dead
+        /usr/bin/python3 -c 'import ctypes, os, sys
+pid = int(sys.argv[1])
+ctypes.CDLL(None).tgkill(pid, [int(t) for t in os.listdir(f"/proc/{pid}/task") if int(t) != pid][0], 6)' "$1"
+        gone "$1"
+}
+echo 'stuck 1' >&9
+for i in 1 2 3; do
+        check "crash $i: it is in service" await 20 in_service
+        kernel=$(daemons_of "$TESTDIR/run" sentry-kernel) # check's was in a subshell
+        check "… and dies" await 20 crash "$kernel"
+done
+more_than_ready() { more 1; }
+await 20 more_than_ready
+like "$(tail -n 1 "$TESTDIR/out")" '^uname=-1:38' "it gets ENOSYS after the third"
+check "… which the log tells" grep -q '3 sentry-kernels have crashed on uname of pid' "$log"
+guest good
+is "$RESULT" "good=0" "… and the sandbox goes on"
+guest resolve
+exec 9>&-
+reaped "$run"
+is "$RC" 7 "… and ends with the status of its program"
 done_testing
