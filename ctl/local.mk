@@ -70,7 +70,7 @@ sentryctl_SOURCES = \
 	ctl/verb-version.c
 sentryctl_CFLAGS = $(AM_CFLAGS) -pthread $(SYSTEMD_CFLAGS) $(SECCOMP_CFLAGS) $(JSON_CFLAGS) $(CAP_CFLAGS) $(SMARTCOLS_CFLAGS)
 sentryctl_LDADD = libimage.a liblaunch.a libkernelemu.a libcommon.a libkernelemu.a \
-	$(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS) $(SMARTCOLS_LIBS) $(ZSTD_LIBS)
+	$(SYSTEMD_LIBS) $(SECCOMP_LIBS) $(JSON_LIBS) $(CAP_LIBS) $(SMARTCOLS_LIBS) $(XXHASH_LIBS) $(ZSTD_LIBS)
 
 bashcompletiondir = $(datadir)/bash-completion/completions
 zshcompletiondir = $(datadir)/zsh/site-functions

@@ -8,7 +8,7 @@
 # shellcheck disable=SC2034  # for who sources this
 SENTRYD_BUILD_PACKAGES=(
         autoconf automake make gcc libc6-dev pkg-config
-        libseccomp-dev libsystemd-dev libcap-dev libjson-c-dev libbsd-dev libsmartcols-dev libzstd-dev
+        libseccomp-dev libsystemd-dev libcap-dev libjson-c-dev libbsd-dev libsmartcols-dev libxxhash-dev libzstd-dev
 )
 # shellcheck disable=SC2034
 SENTRYD_TEST_PACKAGES=(

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <xxhash.h>
+
 #include "image.h"
 #include "util.h"
 
@@ -279,62 +281,6 @@ int image_runs_add(ImageRuns *runs, const ImageRun *run) {
         return 0;
 }
 
-/* XXH64, as its specification has it. It finds accidents, and does not tell who made an image. */
-
-#define PRIME_1 UINT64_C(0x9E3779B185EBCA87)
-#define PRIME_2 UINT64_C(0xC2B2AE3D27D4EB4F)
-#define PRIME_3 UINT64_C(0x165667B19E3779F9)
-#define PRIME_4 UINT64_C(0x85EBCA77C2B2AE63)
-#define PRIME_5 UINT64_C(0x27D4EB2F165667C5)
-
-static uint64_t rotate(uint64_t x, unsigned n) {
-        return x << n | x >> (64 - n);
-}
-
-static uint64_t lane(const uint8_t *p) {
-        uint64_t x;
-
-        memcpy(&x, p, sizeof(x));
-        return x;
-}
-
-static uint64_t round_of(uint64_t sum, uint64_t input) {
-        return rotate(sum + input * PRIME_2, 31) * PRIME_1;
-}
-
-static uint64_t merge_round(uint64_t hash, uint64_t sum) {
-        return (hash ^ round_of(0, sum)) * PRIME_1 + PRIME_4;
-}
-
 uint64_t image_hash(const void *data, size_t size) {
-        const uint8_t *p = data, *end = p + size;
-        uint64_t hash = PRIME_5;
-
-        if (size >= 32) {
-                uint64_t a = PRIME_1 + PRIME_2, b = PRIME_2, c = 0, d = -PRIME_1;
-
-                for (; end - p >= 32; p += 32) {
-                        a = round_of(a, lane(p));
-                        b = round_of(b, lane(p + 8));
-                        c = round_of(c, lane(p + 16));
-                        d = round_of(d, lane(p + 24));
-                }
-                hash = rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18);
-                hash = merge_round(merge_round(merge_round(merge_round(hash, a), b), c), d);
-        }
-        hash += size;
-        for (; end - p >= 8; p += 8)
-                hash = rotate(hash ^ round_of(0, lane(p)), 27) * PRIME_1 + PRIME_4;
-        if (end - p >= 4) {
-                uint32_t x;
-
-                memcpy(&x, p, sizeof(x));
-                hash = rotate(hash ^ x * PRIME_1, 23) * PRIME_2 + PRIME_3;
-                p += 4;
-        }
-        for (; p < end; p++)
-                hash = rotate(hash ^ *p * PRIME_5, 11) * PRIME_1;
-        hash = (hash ^ hash >> 33) * PRIME_2;
-        hash = (hash ^ hash >> 29) * PRIME_3;
-        return hash ^ hash >> 32;
+        return XXH64(data, size, 0);
 }

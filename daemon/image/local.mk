@@ -17,7 +17,7 @@ libimage_a_SOURCES = \
 	daemon/image/inject.c \
 	daemon/image/inject.h \
 	daemon/image/visit.c
-libimage_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(ZSTD_CFLAGS)
+libimage_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(XXHASH_CFLAGS) $(ZSTD_CFLAGS)
 
 pkglibexec_PROGRAMS += sentry-imager
 sentry_imager_SOURCES = \
@@ -58,5 +58,5 @@ sentry_imager_SOURCES = \
 	daemon/kernel/sock-diag.c \
 	daemon/kernel/sock-diag.h
 sentry_imager_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/daemon/kernel
-sentry_imager_CFLAGS = $(AM_CFLAGS) -pthread $(JSON_CFLAGS) $(ZSTD_CFLAGS) $(CAP_CFLAGS) $(SYSTEMD_CFLAGS)
-sentry_imager_LDADD = libimage.a libcommon.a libkernelemu.a $(JSON_LIBS) $(ZSTD_LIBS) $(CAP_LIBS)
+sentry_imager_CFLAGS = $(AM_CFLAGS) -pthread $(JSON_CFLAGS) $(XXHASH_CFLAGS) $(ZSTD_CFLAGS) $(CAP_CFLAGS) $(SYSTEMD_CFLAGS)
+sentry_imager_LDADD = libimage.a libcommon.a libkernelemu.a $(JSON_LIBS) $(XXHASH_LIBS) $(ZSTD_LIBS) $(CAP_LIBS)

@@ -25,6 +25,10 @@ kill_manager() { # and wait for its death
 pair() { daemons_of "$(runtime)" sentry-kernel && daemons_of "$(runtime)" sentry-keeper; }
 pair_is_there() { [ "$(pair | wc -l)" = 2 ]; }
 takes_programs() { [ "$(sctl exec box uname -n)" = boxed ]; }
+is_paused() { # nobody is told that it is before it is
+        local before
+        [ "$(property State)" = paused ] && before=$(stat -c %y "$DIR/count") && sleep 0.2 && [ "$(stat -c %y "$DIR/count")" = "$before" ]
+}
 property() { sctl --json=short show box | json "d['$1']"; }
 is_there() { sctl --no-legend list | grep -qE '^box +(running|paused) '; }
 
@@ -107,6 +111,15 @@ embedded() {
                 kill -KILL $(pair)
                 check "$LABEL: kill -9 of sentry-kernel and its keeper at once" await 20 takes_programs
         done
+        check "$LABEL: it is paused" sctl pause box
+        pid=$(daemons_of "$(runtime)" sentry-kernel)
+        kill -KILL "$pid"
+        await 20 gone "$pid"
+        check "$LABEL: … and still is when sentry-kernel was killed" await 20 is_paused
+        i=$(stat -c %y "$DIR/count")
+        is "$(property State)" paused "$LABEL: … which its state says"
+        check "$LABEL: … until it is resumed" sctl resume box
+        check "$LABEL: … and goes on" await 20 eval '[ "$(stat -c %y "$DIR/count")" != "$i" ]'
         is "$(managers | wc -l)" 1 "$LABEL: there is one manager"
         storm 6 kill_manager
         is "$(cd "$(runtime)/sentryd" && echo kernels sandboxes/*)" "kernels sandboxes/box" "$LABEL: the index has it"
