@@ -36,6 +36,7 @@ storm() { # SECONDS NAME…: kills until it was often enough; N is how often
                         pid=${pids[0]}
                         [ $((RANDOM % 5)) -gt 0 ] || pid=${pids[-1]}
                         kill -KILL "$pid" 2>/dev/null && N=$((N + 1))
+                        await 10 gone "$pid"
                 done
                 sleep "0.0$((RANDOM % 10))"
         done
