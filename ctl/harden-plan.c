@@ -338,7 +338,7 @@ static int describe(Unit *u, const char *profile, size_t n) {
         if (r >= 0)
                 r = add(changes, "signals and tracing reach nobody outside of it");
         if (r >= 0)
-                r = add(changes, "refused are namespaces, mounts, chroot, modules, BPF, keys, io_uring, and setting the clock "
+                r = add(changes, "refused are namespaces, mounts, modules, BPF, keys, io_uring, and setting the clock "
                                  "(sentry-syscalls(7))");
         if (r >= 0 && !systemd_get_bool(u->bus, u->plan->path, SYSTEMD_SERVICE_INTERFACE, "NoNewPrivileges"))
                 r = add(changes, "set-user-ID programs and file capabilities give no privileges (as by NoNewPrivileges=)");

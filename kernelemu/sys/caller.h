@@ -21,6 +21,13 @@ static inline int caller_info(Kernel *kernel, const Call *call, HostPeer *ret) {
         return kernel->host->ops->task_info(kernel->host, call->tid, ret);
 }
 
+/* Whether the calling thread has a capability (CAP_*) over what its user namespace owns, as the host sees it. */
+static inline bool caller_has(Kernel *kernel, const Call *call, int capability) {
+        HostPeer caller;
+
+        return caller_info(kernel, call, &caller) >= 0 && (caller.capabilities & UINT64_C(1) << capability);
+}
+
 /* The task with this number, as find_task_by_vpid() has it: 0 and less are nobody. 0 or -ESRCH. */
 static inline int caller_find(Kernel *kernel, const Call *call, GuestPid pid, HostPeer *ret) {
         HostTid tid;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* mount(2), umount2(2), and the calls that newer programs try first. Here is said what may be mounted, and with which
+/* mount(2), umount2(2), chroot(2), and the calls that newer programs try first. Here is said what may be mounted, and with which
  * options; the host does it with the caller's root, working directory, ids and capabilities, so that what a path means
  * and which error it gives are the host's. What the launch has mounted the host keeps locked: HACKING. */
 
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "sys/caller.h"
 #include "util/macros.h"
 
 #define PAGE_BYTES 4096U /* the smallest there is: no copy steps over the end of one */
@@ -374,6 +375,12 @@ SYSCALL_DEFINE5(mount, GuestAddr, source, GuestAddr, target, GuestAddr, type, ui
         if (r < 0)
                 return r == -EPERM ? refuse(kernel, call) : verdict_error(r);
         return begin(kernel, call, request);
+}
+
+/* The root is the caller's own, and what is mounted in the sandbox all that there is, on whichever way out of it. */
+SYSCALL_DEFINE1(chroot, GuestAddr, path) {
+        (void) path;
+        return caller_has(kernel, call, CAP_SYS_CHROOT) ? verdict_continue() : refuse(kernel, call);
 }
 
 static Verdict unmount(Kernel *kernel, const Call *call, GuestAddr target, uint32_t flags) {

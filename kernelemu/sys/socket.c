@@ -26,12 +26,6 @@ static int refuse(Kernel *kernel, const Call *call, const char *what) {
         return -EACCES;
 }
 
-static bool caller_has(Kernel *kernel, const Call *call, int capability) {
-        HostPeer caller;
-
-        return caller_info(kernel, call, &caller) >= 0 && (caller.capabilities & UINT64_C(1) << capability);
-}
-
 /* The caller's socket, if it is of a kind that can be judged. */
 static int copy_socket(Kernel *kernel, const Call *call, int32_t fd, HostSocket *ret) {
         int r;

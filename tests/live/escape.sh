@@ -53,6 +53,25 @@ ways() {
         check_fails "$w: chroot is refused, so that there is no way out of one" sctl run /usr/bin/python3 -c '
 import os
 os.mkdir("/tmp/x"); fd = os.open("/", os.O_RDONLY); os.chroot("/tmp/x"); os.fchdir(fd); os.chdir("../../../..")'
+        # With the capability there is one, to the root of the sandbox.
+        mkdir -p "$WORK/.config/sentryd/profiles"
+        echo '{ "process": { "capabilities": ["CAP_SYS_CHROOT"] }, "sentry": { "extends": "default" } }' \
+                >"$WORK/.config/sentryd/profiles/chroot.json"
+        mine "$WORK/.config"
+        is "$(sctl run --profile chroot /usr/bin/python3 -c '
+import os, sys
+os.mkdir("/tmp/x"); os.mkdir("/tmp/x/here")
+root = os.stat("/"); fd = os.open("/", os.O_RDONLY)
+os.chroot("/tmp/x")
+print(os.listdir("/"))
+for i in range(100): os.chdir("..")
+print(os.listdir("/"))
+os.fchdir(fd)
+for i in range(100): os.chdir("..")
+os.chroot(".")
+out = os.stat("/")
+print((out.st_dev, out.st_ino) == (root.st_dev, root.st_ino), os.path.exists("/tmp/x/here"), os.path.exists(sys.argv[1] + "/secret"))' "$d" 2>&1)" \
+                "['here']"$'\n'"['here']"$'\n'"True True False" "$w: with CAP_SYS_CHROOT, the way out of one leads to the root of the sandbox"
         like "$(sctl run /usr/bin/python3 -c '
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True); before = open("/proc/self/mounts").read(); seen = {}
