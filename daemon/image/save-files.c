@@ -17,12 +17,14 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/timerfd.h>
+#include <sys/vfs.h>
 
 #include "save-files.h"
 #include "util.h"
 
 #define TABLE_FDS_MAX IMAGE_FDS_MAX
 #define TIMERFD_TRIES 16U
+#define MQUEUE_MAGIC 0x19800202 /* linux/magic.h has it not */
 
 static int kcmp(pid_t a, pid_t b, int type, unsigned long x, unsigned long y) {
         long r = syscall(SYS_kcmp, a, b, type, x, y);
@@ -299,8 +301,11 @@ static int describe_locks(FileContext *context, ImageFile *file) {
 
 static int describe_path(FileContext *context, ImageFile *file, const struct stat *st) {
         Save *save = context->files->save;
+        struct statfs fs;
         int r;
 
+        if (fstatfs(context->fd, &fs) >= 0 && fs.f_type == MQUEUE_MAGIC)
+                return files_refuse(context, "a POSIX message queue");
         r = save_place(save, context->link, st->st_ino, &file->place);
         if (S_ISREG(st->st_mode)) {
                 file->kind = IMAGE_FILE_REGULAR;
@@ -480,7 +485,7 @@ static int new_file(Files *files, size_t process, pid_t pid, int number, int des
         *ret = context.index;
         r = describe(&context, file);
         if (r >= 0 && (flying || file->kind == IMAGE_FILE_PIPE || file->kind == IMAGE_FILE_FIFO || file->kind == IMAGE_FILE_UNIX ||
-                       file->kind == IMAGE_FILE_INET || file->kind == IMAGE_FILE_PTY))
+                       file->kind == IMAGE_FILE_INET || file->kind == IMAGE_FILE_PTY || file->kind == IMAGE_FILE_TIMERFD))
                 known->fd = TAKE_FD(fd); /* looked at again when all are known */
         return r;
 }
@@ -499,18 +504,6 @@ int files_add_flying(Files *files, size_t process, int fd, uint32_t *ret) {
         }
         r = new_file(files, process, wanted.pid, fd, fd, at, ret);
         return r < 0 ? r : 1;
-}
-
-/* What is given again at the restore, or made late, is so by the number that a process has it under. */
-static void check_flying(Files *files) {
-        for (uint32_t i = 0; i < files->n_known; i++) {
-                ImageFileKind kind = files->save->image->files[i].kind;
-
-                if (files->known[i].flying && (kind == IMAGE_FILE_OUTSIDE || kind == IMAGE_FILE_PIDFD || kind == IMAGE_FILE_TTY))
-                        files_refuse_index(files, i, "%s that nobody has open", kind == IMAGE_FILE_OUTSIDE ? "a file from outside"
-                                                                               : kind == IMAGE_FILE_PIDFD ? "a pidfd"
-                                                                                                          : "a terminal");
-        }
 }
 
 static int add_fd(Files *files, size_t process, int pidfd, int number, ImageFdTable *table) {
@@ -746,6 +739,29 @@ static void files_done(Files *files) {
         free(files->sockets);
 }
 
+/* One that is due and that the kernel has not come to yet says neither that it expires nor that it has: by now it has. */
+static int look_again(Files *files) {
+        for (uint32_t i = 0; i < files->save->image->n_files; i++) {
+                ImageFile *file = files->save->image->files + i;
+                const Known *known = files->known + i;
+                FileContext context = {
+                        .files = files, .process = known->process, .pid = known->pid, .number = known->number, .fd = known->fd,
+                };
+                _cleanup_free_ char *info = NULL;
+                int r;
+
+                if (file->kind != IMAGE_FILE_TIMERFD || file->value_ns != 0 || file->value != 0)
+                        continue;
+                r = read_info(known->pid, known->number, &info);
+                context.info = info;
+                if (r >= 0)
+                        r = describe_timerfd(&context, file);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 int save_files(Save *save) {
         _cleanup_(files_done) Files files = { .save = save };
         int r;
@@ -766,6 +782,8 @@ int save_files(Save *save) {
                 if (save->image->files[i].kind == IMAGE_FILE_EPOLL)
                         r = find_targets(&files, i);
         find_terminals(&files);
+        if (r >= 0)
+                r = look_again(&files);
         if (r >= 0)
                 r = finish_pipes(&files);
         if (r >= 0)

@@ -93,6 +93,8 @@ int find_flying(Files *files);
 
 /* save-queues.c */
 int save_queue(Files *files, uint32_t index);
+/* When it is known what all files are: refuses those that only a message has and that cannot be made again for it. */
+void check_flying(Files *files);
 
 /* save-tcp.c: connections, when all sockets are known. */
 int finish_tcp(Files *files);

@@ -225,3 +225,15 @@ int save_queue(Files *files, uint32_t index) {
         return r < 0 || queue.n_senders == 0
                 ? r : image_writer_add(&files->save->writer, queue.senders, queue.n_senders, &socket->senders, &files->save->message);
 }
+
+/* What is given again at the restore, or made late, is so by the number that a process has it under. */
+void check_flying(Files *files) {
+        for (uint32_t i = 0; i < files->n_known; i++) {
+                ImageFileKind kind = files->save->image->files[i].kind;
+
+                if (files->known[i].flying && (kind == IMAGE_FILE_OUTSIDE || kind == IMAGE_FILE_PIDFD || kind == IMAGE_FILE_TTY))
+                        files_refuse_index(files, i, "%s that nobody has open", kind == IMAGE_FILE_OUTSIDE ? "a file from outside"
+                                                                               : kind == IMAGE_FILE_PIDFD ? "a pidfd"
+                                                                                                          : "a terminal");
+        }
+}

@@ -26,7 +26,12 @@
 
 #define OPTIONS (INJECT_OPTIONS | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
 #define SLICE_NS 2000000L          /* between looks at those that do not stop */
-#define VFORK_PATIENCE_NS (UINT64_C(200) * 1000000U)
+/* For those that wait in vfork(2): after so long nothing is left but to let all go on for a moment, for longer each time, up to a
+ * moment's and all moments' length. */
+#define VFORK_PATIENCE_NS (UINT64_C(20) * 1000000U)
+#define VFORK_MOMENT_NS 3000000L
+#define VFORK_MOMENT_MAX_NS 50000000L
+#define VFORK_LIMIT_NS 1000000000L
 
 static SaveThread *find(Save *save, pid_t tid) {
         for (size_t i = save->n_threads; i-- > 0;) /* those that were born last are asked for most */
@@ -71,7 +76,16 @@ static int status_number(pid_t tid, const char *key) {
         return atoi(p + strlen(key));
 }
 
-/* Newly seen: 1. Known, or gone: 0. */
+static bool in_vfork(pid_t tid) {
+        _cleanup_free_ char *text = NULL;
+        long number;
+
+        if (state_of(tid) != 'D' || save_read_proc(tid, "syscall", &text) < 0 || sscanf(text, "%ld", &number) != 1)
+                return false;
+        return number == 56 || number == 58 || number == 435; /* clone, vfork, clone3 */
+}
+
+/* Newly seen: 1. Known, or gone: 0. -EAGAIN: all must go on for a moment. */
 static int seize_thread(Save *save, pid_t pid, pid_t tid) {
         SaveThread *thread = find(save, tid);
         char state;
@@ -102,6 +116,11 @@ static int seize_thread(Save *save, pid_t pid, pid_t tid) {
         if (thread)
                 forget(save, tid);
         tracer = state == 0 ? 0 : status_number(tid, "\nTracerPid:");
+        if (tracer > 0 && tracer == getppid() && in_vfork(tid)) {
+                /* sentry-kernel lets go of it when it has stopped, for which its child must go on. */
+                save->in_vfork = tid;
+                return -EAGAIN;
+        }
         if (tracer > 0 && tracer != getpid()) {
                 char comm[64] = "?";
                 _cleanup_free_ char *name = NULL;
@@ -254,13 +273,16 @@ static SaveThread *first_running(Save *save) {
         return NULL;
 }
 
-static bool in_vfork(pid_t tid) {
-        _cleanup_free_ char *text = NULL;
-        long number;
-
-        if (state_of(tid) != 'D' || save_read_proc(tid, "syscall", &text) < 0 || sscanf(text, "%ld", &number) != 1)
-                return false;
-        return number == 56 || number == 58 || number == 435; /* clone, vfork, clone3 */
+/* All that have not stopped wait so. */
+static bool all_in_vfork(Save *save) {
+        for (size_t i = 0; i < save->n_threads; i++) {
+                if (save->threads[i].stopped)
+                        continue;
+                if (!in_vfork(save->threads[i].tid))
+                        return false;
+                save->in_vfork = save->threads[i].tid;
+        }
+        return true;
 }
 
 /* Waits until all that were seized have stopped. -EAGAIN: one waits for a vfork child, which must go on first. */
@@ -281,7 +303,7 @@ static int await_stops(Save *save, uint64_t deadline) {
                 running = first_running(save);
                 if (!running)
                         return 0;
-                if (in_vfork(running->tid) && save_now() >= patience)
+                if (save_now() >= patience && all_in_vfork(save))
                         return -EAGAIN;
                 if (save_now() >= deadline) {
                         _cleanup_free_ char *comm = NULL;
@@ -295,24 +317,20 @@ static int await_stops(Save *save, uint64_t deadline) {
         }
 }
 
-/* For those who fork with vfork(2): all go on for a moment. */
+/* All go on, but for those that have not stopped: nobody can let go of them. They stop when what they wait for is over, and are
+ * the next look's; or our end lets go of them. */
 static void let_go_all(Save *save) {
+        size_t kept = 0;
+
         for (size_t i = 0; i < save->n_threads; i++) {
                 SaveThread *thread = save->threads + i;
 
-                if (!thread->zombie && thread->stopped)
+                if (!thread->zombie && !thread->stopped)
+                        save->threads[kept++] = *thread;
+                else if (!thread->zombie)
                         (void) ptrace(PTRACE_DETACH, thread->tid, NULL, NULL);
         }
-        /* Who has not stopped yet does so in a moment, when the child has gone on. */
-        for (size_t i = 0; i < save->n_threads; i++) {
-                SaveThread *thread = save->threads + i;
-                int status;
-
-                if (!thread->zombie && !thread->stopped && waitpid(thread->tid, &status, __WALL) == thread->tid && WIFSTOPPED(status))
-                        (void) ptrace(PTRACE_DETACH, thread->tid, NULL,
-                                      status >> 16 == 0 ? (long) WSTOPSIG(status) : 0L);
-        }
-        save->n_threads = 0;
+        save->n_threads = kept;
 }
 
 static int seize_until_stable(Save *save, bool *told, uint64_t deadline) {
@@ -340,17 +358,46 @@ static int seize_until_stable(Save *save, bool *told, uint64_t deadline) {
         }
 }
 
+/* "7 (sh)", by the sandbox's number. */
+static const char *who_is(pid_t tid, char buffer[static 96]) {
+        _cleanup_free_ char *status = NULL, *comm = NULL;
+        const char *line, *end;
+
+        if (save_read_proc(tid, "status", &status) < 0 || save_read_proc(tid, "comm", &comm) < 0 || !(line = strstr(status, "\nNSpid:")))
+                return "that is gone";
+        end = strchrnul(line + 1, '\n');
+        while (end > line && end[-1] != '\t' && end[-1] != ' ')
+                end--;
+        (void) snprintf(buffer, 96, "%d (%.*s)", atoi(end), (int) strcspn(comm, "\n"), comm);
+        return buffer;
+}
+
+static int fail_vfork(Save *save) {
+        char parent[96], child[96], path[64];
+        _cleanup_free_ char *children = NULL;
+        int pid;
+
+        (void) snprintf(path, sizeof(path), "task/%d/children", (int) save->in_vfork);
+        if (save_read_proc(save->in_vfork, path, &children) < 0 || sscanf(children, "%d", &pid) != 1)
+                pid = 0;
+        return save_fail(save, -EOPNOTSUPP, "pid %s waits for its child %s, made by vfork(2), which shares its memory and neither ends nor "
+                         "executes a program", who_is(save->in_vfork, parent), pid > 0 ? who_is(pid, child) : "");
+}
+
 int save_seize(Save *save) {
         uint64_t deadline = save_now() + SAVE_DEADLINE_NS;
-        const struct timespec moment = { .tv_nsec = 3000000 };
+        struct timespec moment = { .tv_nsec = VFORK_MOMENT_NS };
         bool told = false;
+        long all = 0;
         int r;
 
         while ((r = seize_until_stable(save, &told, deadline)) == -EAGAIN) {
+                if (all >= VFORK_LIMIT_NS)
+                        return fail_vfork(save);
                 let_go_all(save);
-                if (save_now() >= deadline)
-                        return save_fail(save, -ETIMEDOUT, "a process waits for the child that it made with vfork(2)");
                 (void) nanosleep(&moment, NULL);
+                all += moment.tv_nsec;
+                moment.tv_nsec = MIN(2 * moment.tv_nsec, VFORK_MOMENT_MAX_NS);
         }
         return r;
 }

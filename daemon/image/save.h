@@ -77,6 +77,7 @@ typedef struct Save {
         size_t n_streams;
         SaveThread *threads;
         size_t n_threads;
+        pid_t in_vfork;       /* the host's number of who was last found waiting for a child of vfork(2) */
         SaveProcess *processes; /* image->processes[i] is of processes[i] */
         size_t n_processes;
         SaveObject *objects;  /* image->objects[i] */

@@ -69,6 +69,8 @@ static int let_go(Restorer *restorer) {
         r = task_table_sync(&sentry->kernel->tasks);
         if (r < 0)
                 return r;
+        /* What fell due meanwhile is not a signal later than the one that it was missed for. */
+        timekeeper_run(&sentry->kernel->timekeeper);
         restorer->state = RESTORER_LETTING_GO;
         return send_fds(restorer->control_fd, &go, sizeof(go), NULL, 0);
 }

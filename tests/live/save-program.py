@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -71,6 +72,13 @@ if "forks" in wanted:
             os.waitpid(pid, 0)
 
     threading.Thread(target=storm, daemon=True).start()
+if "spawns" in wanted:
+    def spawn():
+        while True:
+            subprocess.run(["/bin/true"], check=True)
+
+    for _ in range(2):
+        threading.Thread(target=spawn, daemon=True).start()
 if "signals" in wanted and os.fork() == 0:
     while True:
         os.kill(os.getppid(), signal.SIGUSR1)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Saving: what is refused, with every reason; that a save that fails at any moment leaves the programs as they were and
-# nothing behind; storms of forks and signals; what `sentryctl image` says. restore.sh takes images up again.
+# nothing behind; storms of forks, signals and spawned programs; what `sentryctl image` says. restore.sh takes images up again.
 
 . "${srcdir:-.}/tests/lib/tap.sh"
 
@@ -195,6 +195,41 @@ storms() {
         done
 }
 
+# Children of vfork(2) share the memory of their parent, who cannot be stopped, until they execute a program.
+spawns() {
+        local out i
+        start spawns spawns || return
+        for ((i = 0; i < 3; i++)); do
+                check "$W: saved while programs are spawned all the time" saves spawns "$D/images/a"
+                rm -rf "$D/images/a"
+        done
+        goes_on "$W: … which goes on"
+        ends spawns
+        mkfifo "$D/fifo"
+        [ "$WHO" = root ] || [ "$(id -u)" -ne 0 ] || chown "$USER_ID" "$D/fifo"
+        sctl run --name vfork --bind "$D" python3 -u -c "
+import os, signal
+print('up')
+os.posix_spawn('/bin/true', ['true'], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 0, '$D/fifo', os.O_RDONLY, 0)])
+print('spawned')
+signal.pause()" </dev/null >"$TESTDIR/vfork.out" 2>&1 &
+        RUN=$!
+        started "$RUN"
+        await 30 grep -q up "$TESTDIR/vfork.out"
+        await 30 spawning
+        out=$(sctl save --leave-running vfork "$D/images/a" 2>&1)
+        is $? 1 "$W: a child of vfork(2) that comes to no end is refused"
+        like "$out" 'pid 1 \(python3[^)]*\) waits for its child 2 ' "$W: … and said who waits for whom"
+        echo >"$D/fifo"
+        await 30 grep -q spawned "$TESTDIR/vfork.out"
+        check "$W: … when it has executed its program it is saved" sctl save vfork "$D/images/a"
+        reaped "$RUN"
+        rm -rf "$D/images/a"
+}
+spawning() { # it waits to open what nobody has opened
+        sctl ps vfork | grep -q '^ *2 '
+}
+
 full() {
         local out
         if [ "$WHO" != root ] || ! mkdir "$TESTDIR/small" || ! mount -t tmpfs -o size=2m,mode=700 none "$TESTDIR/small" 2>/dev/null; then
@@ -223,6 +258,7 @@ all() {
         killed
         taken_back
         storms
+        spawns
         full
 }
 
