@@ -101,7 +101,7 @@ uint64_t save_now(void);
 /* "pid 7 (python3)". */
 const char *save_who(const Save *save, size_t process, char buffer[static 96]);
 
-/* To sentry-kernel and back; save-main.c. -ECONNRESET when it is gone. */
+/* To sentry-kernel and back; save-main.c. -ECONNRESET when it is gone. 1: the sandbox ends. */
 int save_say(uint32_t type, int64_t a, int64_t b, const char *text);
 int save_await_go(void);
 
