@@ -83,10 +83,10 @@ def ends(s, what):
 def fill(s, seed):
     """As many bytes as there is room for."""
     s.setblocking(False)
-    data = pattern(16 << 20, seed)
+    data = pattern(6 << 20, seed)
     done = 0
     try:
-        while True:
+        while done < len(data):
             done += s.send(data[done:done + 65536])
     except BlockingIOError:
         pass
