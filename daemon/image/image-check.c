@@ -279,6 +279,25 @@ static int check_options(Check *check, const ImageSocket *socket) {
         return 0;
 }
 
+static int check_ancillary(Check *check, const ImageSocket *socket) {
+        for (size_t i = 0; i < socket->n_ancillary; i++) {
+                const ImageAncillary *ancillary = socket->ancillary + i;
+
+                if (socket->family != AF_UNIX || ancillary->message >= socket->n_sizes ||
+                    (i > 0 && ancillary->message <= ancillary[-1].message))
+                        return bad(check, "ancillary: message %" PRIu64 " of %zu, or out of order, or of no UNIX socket",
+                                   ancillary->message, socket->n_sizes);
+                if (socket->sizes[ancillary->message] > IMAGE_ANCILLARY_MAX || socket->sizes[ancillary->message] == 0)
+                        return bad(check, "ancillary: message %" PRIu64 " has %" PRIu64 " bytes, allowed are 1 to %u",
+                                   ancillary->message, socket->sizes[ancillary->message], IMAGE_ANCILLARY_MAX);
+                for (size_t j = 0; j < ancillary->n_files; j++)
+                        if (ancillary->files[j] >= check->image->n_files)
+                                return bad(check, "ancillary: file %" PRIu32 ", and there are %zu", ancillary->files[j],
+                                           check->image->n_files);
+        }
+        return 0;
+}
+
 static int check_socket(Check *check, const ImageSocket *socket) {
         const struct {
                 const char *key;
@@ -299,6 +318,8 @@ static int check_socket(Check *check, const ImageSocket *socket) {
         r = check_options(check, socket);
         if (r >= 0)
                 r = check_index(check, "peer", socket->peer, check->image->n_files, true);
+        if (r >= 0)
+                r = check_ancillary(check, socket);
         if (r >= 0 && socket->tcp)
                 r = check_tcp(check, socket);
         if (r >= 0 && socket->queued && (socket->listening || socket->peer != IMAGE_NONE || socket->peer_address.size == 0))

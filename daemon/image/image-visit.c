@@ -259,6 +259,16 @@ static void visit_lock(Visit *v, void *item) {
         visit_u64(v, "end", &lock->end, UINT64_MAX);
 }
 
+static void visit_ancillary(Visit *v, void *item) {
+        ImageAncillary *ancillary = item;
+
+        visit_u64(v, "message", &ancillary->message, IMAGE_FDS_MAX);
+        visit_i32(v, "pid", &ancillary->pid, 0, PID_MAX);
+        visit_u32(v, "uid", &ancillary->uid, UINT32_MAX);
+        visit_u32(v, "gid", &ancillary->gid, UINT32_MAX);
+        visit_numbers(v, "files", &ancillary->files, &ancillary->n_files, sizeof(uint32_t), IMAGE_RIGHTS_MAX);
+}
+
 static void visit_tcp(Visit *v, ImageSocket *socket) {
         ImageTcp *tcp;
         Visit inner;
@@ -314,6 +324,7 @@ static void visit_socket(Visit *v, ImageFile *file) {
         visit_place(&inner, "place", &socket->place);
         visit_blob(&inner, "queue", &socket->queue);
         visit_numbers(&inner, "sizes", &socket->sizes, &socket->n_sizes, sizeof(uint64_t), IMAGE_FDS_MAX);
+        visit_array(&inner, "ancillary", socket->ancillary, socket->n_ancillary, IMAGE_FDS_MAX, visit_ancillary);
         visit_blob(&inner, "senders", &socket->senders);
         visit_numbers(&inner, "options", &socket->options, &socket->n_options, sizeof(int64_t), NAMES_MAX);
         visit_bool(&inner, "queued", &socket->queued);

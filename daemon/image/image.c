@@ -166,6 +166,20 @@ static void process_done(ImageProcess *process) {
         threads_done(process->threads, process->n_threads);
 }
 
+ImageSocket *image_socket_free(ImageSocket *socket) {
+        if (!socket)
+                return NULL;
+        for (size_t i = 0; i < socket->n_ancillary; i++)
+                free(socket->ancillary[i].files);
+        free(socket->ancillary);
+        free(socket->place.path);
+        free(socket->sizes);
+        free(socket->options);
+        free(socket->tcp);
+        free(socket);
+        return NULL;
+}
+
 static void file_done(ImageFile *file) {
         free(file->place.path);
         free(file->was);
@@ -175,13 +189,7 @@ static void file_done(ImageFile *file) {
                 free(file->inotify[i].place.path);
         free(file->inotify);
         free(file->locks);
-        if (file->socket) {
-                free(file->socket->place.path);
-                free(file->socket->sizes);
-                free(file->socket->options);
-                free(file->socket->tcp);
-                free(file->socket);
-        }
+        image_socket_free(file->socket);
 }
 
 static void tmpfs_done(ImageTmpfs *tmpfs) {

@@ -350,6 +350,18 @@ typedef struct ImageTcp {
         uint32_t snd_wscale, rcv_wscale;
 } ImageTcp;
 
+#define IMAGE_RIGHTS_MAX 253U           /* descriptors in a message: SCM_MAX_FD of the kernel */
+#define IMAGE_ANCILLARY_MAX (96U << 10) /* bytes of a message that has such */
+
+/* What came with a message (unix(7)): descriptors, and credentials as seen inside. */
+typedef struct ImageAncillary {
+        uint64_t message;    /* of sizes */
+        int32_t pid;         /* 0: no credentials, or of somebody unknown */
+        uint32_t uid, gid;
+        uint32_t *files;     /* of Image.files */
+        size_t n_files;
+} ImageAncillary;
+
 /* Queued messages of a socket: in data.img one after the other; sizes[] says where each ends. */
 typedef struct ImageSocket {
         int32_t family, type, protocol, state; /* AF_*, SOCK_*, IPPROTO_*; TCP_* */
@@ -361,8 +373,10 @@ typedef struct ImageSocket {
         uint32_t credentials[3]; /* SO_PEERCRED: pid, uid, gid as seen inside */
         ImagePlace place;   /* a bound UNIX socket's file */
         ImageBlob queue;    /* bytes that wait to be read */
-        uint64_t *sizes;    /* of each message in queue; a stream has none */
+        uint64_t *sizes;    /* of each message in queue; a stream has some only with ancillary */
         size_t n_sizes;
+        ImageAncillary *ancillary; /* UNIX; by message */
+        size_t n_ancillary;
         ImageBlob senders;  /* datagrams: u32 length and a struct sockaddr for each of sizes */
         int64_t *options;   /* level, name, value, … of setsockopt(2), those of image_socket_option() */
         size_t n_options;
@@ -517,6 +531,7 @@ typedef struct ImageOption {
 /* The options that an image may have, in the order in which they are set. NULL at their end. */
 const ImageOption *image_socket_option(size_t index);
 
+ImageSocket *image_socket_free(ImageSocket *socket);
 Image *image_new(void);
 Image *image_free(Image *image);
 static inline void image_freep(Image **image) { image_free(*image); }

@@ -30,6 +30,7 @@ sentry_imager_SOURCES = \
 	daemon/image/restore-main.c \
 	daemon/image/restore-memory.c \
 	daemon/image/restore-protocol.h \
+	daemon/image/restore-queues.c \
 	daemon/image/restore-sockets.c \
 	daemon/image/restore-state.c \
 	daemon/image/restore-tcp.c \
@@ -46,6 +47,7 @@ sentry_imager_SOURCES = \
 	daemon/image/save-maps.c \
 	daemon/image/save-pages.c \
 	daemon/image/save-pipes.c \
+	daemon/image/save-queues.c \
 	daemon/image/save-seize.c \
 	daemon/image/save-sockets.c \
 	daemon/image/save-tasks.c \

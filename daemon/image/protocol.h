@@ -7,7 +7,8 @@
  * A save: the imager seizes all tasks and says SEIZED; sentry-kernel, which has stopped them if a control group can, lets
  * go of them and says GO. With all of them stopped the imager says STOPPED; sentry-kernel stops the emulated clocks,
  * writes the records of its kernel to the memfd and says GO. PROGRESS comes now and then. At last DONE, when the image is
- * on disk: GO lets the tasks go on, or sentry-kernel kills them. FAILED instead, at any time, when all of them go on.
+ * on disk: GO lets the tasks go on; or sentry-kernel kills them, and the imager those that it holds, since what they did in
+ * between would be done again after the restore. FAILED instead, at any time, when all of them go on.
  * Who finds the other dead does what would have come next: tasks go on. */
 
 #include <stddef.h>
@@ -33,7 +34,7 @@ typedef enum ImagerType {
         IMAGER_PROGRESS, /* values: bytes of memory done, of all */
         IMAGER_DONE,     /* text: JSON of statistics */
         IMAGER_FAILED,   /* values[0]: an errno, negative; text: why, a line for each reason */
-        IMAGER_GO,       /* to the imager */
+        IMAGER_GO,       /* to the imager; values[0], after DONE: 1 when the sandbox ends */
         _IMAGER_TYPE_MAX,
 } ImagerType;
 

@@ -74,6 +74,7 @@ struct Restore {
 
         int base;                /* descriptors from here on are ours, and closed at the end */
         int *files;              /* owned: number of each of image->files in the first process, or -1 */
+        int *others;             /* owned: likewise of their other ends, that nobody has and that are needed a while */
         int *objects;            /* owned: likewise of image->objects, open for reading and writing */
         int *page_files;         /* owned: likewise of image->page_files */
         RestoreMapped *mapped;   /* owned */
@@ -155,6 +156,12 @@ int64_t restore_open(Restore *restore, RestoreProcess *process, const ImagePlace
 
 /* restore-sockets.c: sockets and pseudo terminals, which come in pairs. Number in the first process, not yet among ours. */
 int64_t restore_socket(Restore *restore, const ImageFile *file);
+int restore_shutdown(Restore *restore, const ImageSocket *socket, int number);
+/* restore-queues.c: what a UNIX socket has to read, by its other end, which has this number in the first process. */
+int restore_queue(Restore *restore, const ImageSocket *socket, int other);
+/* Those that have to wait until all files and processes are there. */
+int restore_late_queues(Restore *restore);
+static inline bool socket_is_late(const ImageSocket *socket) { return socket->n_ancillary > 0; }
 int restore_socket_options(Restore *restore, const ImageFile *file, int number);
 /* restore-tcp.c: a connection, with its other end, if that is in the image. Number in the first process, among ours. */
 int restore_tcp(Restore *restore, const ImageFile *file);

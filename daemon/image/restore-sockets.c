@@ -135,41 +135,7 @@ int restore_socket_options(Restore *restore, const ImageFile *file, int number) 
         return 0;
 }
 
-/* What a socket has to read still, sent by its other end, of which number is the first process's. */
-static int fill_queue(Restore *restore, const ImageSocket *socket, int other) {
-        _cleanup_close_ int fd = -EBADF;
-        _cleanup_free_ char *data = NULL;
-        uint64_t done = 0;
-        int r;
-
-        if (socket->queue.size == 0 && socket->n_sizes == 0)
-                return 0;
-        fd = restore_borrow_fd(restore, other);
-        if (fd < 0)
-                return restore_fail(restore, fd, "cannot fill a socket");
-        r = restore_blob(restore, &socket->queue, &data);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < socket->n_sizes; i++) {
-                uint64_t size = socket->sizes[i];
-
-                if (size > socket->queue.size - done)
-                        return restore_fail(restore, -EBADMSG, "the messages of a socket are larger than its data");
-                if (send(fd, data + done, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-                        return restore_fail(restore, -errno, "cannot fill a socket with message %zu of %zu", i + 1, socket->n_sizes);
-                done += size;
-        }
-        while (done < socket->queue.size) {
-                ssize_t n = send(fd, data + done, socket->queue.size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-                if (n < 0)
-                        return restore_fail(restore, -errno, "cannot fill a socket with %lu bytes", (unsigned long) socket->queue.size);
-                done += (uint64_t) n;
-        }
-        return 0;
-}
-
-static int shut(Restore *restore, const ImageSocket *socket, int number) {
+int restore_shutdown(Restore *restore, const ImageSocket *socket, int number) {
         int how = socket->shut_read && socket->shut_write ? SHUT_RDWR : socket->shut_read ? SHUT_RD : SHUT_WR;
 
         if (!socket->shut_read && !socket->shut_write)
@@ -282,14 +248,18 @@ static int64_t connected(Restore *restore, const ImageFile *file) {
                 r = restore_socket_options(restore, file, ends[0]);
         if (r >= 0 && peer)
                 r = restore_socket_options(restore, peer, ends[1]);
+        if (r >= 0 && (socket_is_late(file->socket) || (peer && socket_is_late(peer->socket)))) {
+                *(peer ? &restore->files[file->socket->peer] : &restore->others[index_of(restore, file)]) = ends[1];
+                return ends[0];
+        }
         if (r >= 0)
-                r = fill_queue(restore, file->socket, ends[1]);
+                r = restore_queue(restore, file->socket, ends[1]);
         if (r >= 0 && peer)
-                r = fill_queue(restore, peer->socket, ends[0]);
+                r = restore_queue(restore, peer->socket, ends[0]);
         if (r >= 0)
-                r = shut(restore, file->socket, ends[0]);
+                r = restore_shutdown(restore, file->socket, ends[0]);
         if (r >= 0 && peer)
-                r = shut(restore, peer->socket, ends[1]);
+                r = restore_shutdown(restore, peer->socket, ends[1]);
         if (r < 0)
                 return r;
         if (peer)
@@ -326,7 +296,7 @@ static int64_t alone(Restore *restore, const ImageFile *file) {
                 if (restore_call(restore, INIT, "connect a socket", SYS_connect, (uint64_t) number, at, socket->peer_address.size) < 0)
                         return -EIO;
         }
-        r = shut(restore, socket, (int) number);
+        r = restore_shutdown(restore, socket, (int) number);
         return r < 0 ? r : number;
 }
 

@@ -58,23 +58,12 @@ static int set_directories(Restore *restore, RestoreProcess *process) {
         const ImageProcess *image = process->image;
         int64_t number;
 
+        if (image->root.path && !streq(image->root.path, "/"))
+                return restore_fail(restore, -EOPNOTSUPP, "process %d has the root directory %s: that cannot be restored", image->pid,
+                                    image->root.path);
         number = restore_open(restore, process, &image->cwd, O_PATH | O_DIRECTORY);
         if (number < 0)
                 return (int) number;
-        if (image->root.path && !streq(image->root.path, "/")) {
-                int64_t root = restore_open(restore, process, &image->root, O_PATH | O_DIRECTORY);
-                uint64_t here;
-                int r;
-
-                if (root < 0)
-                        return (int) root;
-                r = restore_put(restore, process, 0, ".", 2, &here);
-                if (r < 0)
-                        return r;
-                CALL("enter its root directory", SYS_fchdir, (uint64_t) root);
-                CALL("make that its root", SYS_chroot, here);
-                CALL("close a directory", SYS_close, (uint64_t) root);
-        }
         CALL("enter its working directory", SYS_fchdir, (uint64_t) number);
         CALL("close a directory", SYS_close, (uint64_t) number);
         CALL("set its umask", SYS_umask, image->umask);

@@ -189,10 +189,11 @@ static int restore_new(ImageReader *reader, const RestoreOptions *options, Resto
         restore->base = restore->next = find_base(restore->image);
         restore->processes = calloc(restore->image->n_processes + 1, sizeof(RestoreProcess));
         restore->files = new_numbers(restore->image->n_files);
+        restore->others = new_numbers(restore->image->n_files);
         restore->objects = new_numbers(restore->image->n_objects);
         restore->page_files = new_numbers(restore->image->n_page_files);
         *ret = restore;
-        if (!restore->processes || !restore->files || !restore->objects || !restore->page_files)
+        if (!restore->processes || !restore->files || !restore->others || !restore->objects || !restore->page_files)
                 return -ENOMEM;
         for (size_t i = 0; i < restore->image->n_processes; i++) {
                 RestoreProcess *process = &restore->processes[i];
@@ -216,6 +217,7 @@ Restore *restore_free(Restore *restore) {
         safe_close(restore->status_fd);
         free(restore->processes);
         free(restore->files);
+        free(restore->others);
         free(restore->objects);
         free(restore->page_files);
         free(restore->mapped);
@@ -326,6 +328,8 @@ static int prepare(Restore *restore) {
                 r = restore_terminals(restore);
         if (r >= 0)
                 r = restore_late_files(restore);
+        if (r >= 0)
+                r = restore_late_queues(restore);
         if (r >= 0)
                 r = restore_epolls(restore);
         if (r >= 0)

@@ -91,9 +91,28 @@ int files_refuse(const FileContext *context, const char *format, ...) {
         va_start(ap, format);
         (void) vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
-        save_refuse(context->files->save, "%s fd %d: %s (%s)", save_who(context->files->save, context->process, who),
-                    context->number, text, context->link);
+        if (context->pid == context->files->save->processes[context->process].pid)
+                save_refuse(context->files->save, "%s fd %d: %s (%s)", save_who(context->files->save, context->process, who),
+                            context->number, text, context->link);
+        else
+                save_refuse(context->files->save, "%s: on its way in a socket: %s (%s)",
+                            save_who(context->files->save, context->process, who), text, context->link);
         return 0;
+}
+
+void files_refuse_index(Files *files, uint32_t index, const char *format, ...) {
+        const Known *known = files->known + index;
+        const FileContext context = {
+                .files = files, .process = known->process, .pid = known->pid, .number = known->number, .index = index,
+                .link = files->save->image->files[index].was,
+        };
+        char text[256];
+        va_list ap;
+
+        va_start(ap, format);
+        (void) vsnprintf(text, sizeof(text), format, ap);
+        va_end(ap);
+        (void) files_refuse(&context, "%s", text);
 }
 
 /* ---- kinds ---- */
@@ -123,7 +142,6 @@ static int read_info(pid_t pid, int number, char **ret) {
  * fdinfo alone does not show; one that expires between the question and the look is asked again. */
 static int describe_timerfd(FileContext *context, ImageFile *file) {
         Save *save = context->files->save;
-        pid_t pid = save->processes[context->process].pid;
         uint64_t since = 0;
 
         file->kind = IMAGE_FILE_TIMERFD;
@@ -137,7 +155,7 @@ static int describe_timerfd(FileContext *context, ImageFile *file) {
                 if (timerfd_gettime(context->fd, &value) < 0)
                         return -errno;
                 since = save_now() - save->times.clocks;
-                r = read_info(pid, context->number, &info);
+                r = read_info(context->pid, context->number, &info);
                 if (r < 0)
                         return r;
                 file->value = info_number(info, "ticks", 10);
@@ -423,24 +441,23 @@ static void describe_owner(const FileContext *context, ImageFile *file) {
         file->signal = signo > 0 ? signo : 0;
 }
 
-static int new_file(Files *files, size_t process, int pidfd, int number, size_t at, uint32_t *ret) {
+/* fd: a copy of the descriptor, which becomes the file's. */
+static int new_file(Files *files, size_t process, pid_t pid, int number, int descriptor, size_t at, uint32_t *ret) {
         Save *save = files->save;
+        bool flying = pid != save->processes[process].pid;
         _cleanup_free_ char *info = NULL, *link = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        FileContext context = { .files = files, .process = process, .number = number };
+        _cleanup_close_ int fd = descriptor;
+        FileContext context = { .files = files, .process = process, .pid = pid, .number = number };
         ImageFile *file;
         Known *known;
         char name[64];
         int r;
 
-        fd = (int) syscall(SYS_pidfd_getfd, pidfd, number, 0);
-        if (fd < 0)
-                return -errno;
-        r = read_info(save->processes[process].pid, number, &info);
+        r = read_info(pid, number, &info);
         if (r < 0)
                 return r;
         (void) snprintf(name, sizeof(name), "fd/%d", number);
-        r = save_read_link(save->processes[process].pid, name, &link);
+        r = save_read_link(pid, name, &link);
         if (r < 0)
                 return r;
         known = IMAGE_APPEND(files->known, files->n_known);
@@ -449,7 +466,7 @@ static int new_file(Files *files, size_t process, int pidfd, int number, size_t 
         file = IMAGE_APPEND(save->image->files, save->image->n_files);
         if (!file)
                 return -ENOMEM;
-        *known = (Known) { .pid = save->processes[process].pid, .number = number, .process = process, .fd = -EBADF };
+        *known = (Known) { .pid = pid, .number = number, .process = process, .fd = -EBADF, .flying = flying };
         *file = (ImageFile) {
                 .object = IMAGE_NONE,
                 .outside = IMAGE_NONE,
@@ -467,10 +484,26 @@ static int new_file(Files *files, size_t process, int pidfd, int number, size_t 
                 describe_owner(&context, file);
         *ret = context.index;
         r = describe(&context, file);
-        if (r >= 0 && (file->kind == IMAGE_FILE_PIPE || file->kind == IMAGE_FILE_FIFO || file->kind == IMAGE_FILE_UNIX ||
+        if (r >= 0 && (flying || file->kind == IMAGE_FILE_PIPE || file->kind == IMAGE_FILE_FIFO || file->kind == IMAGE_FILE_UNIX ||
                        file->kind == IMAGE_FILE_INET || file->kind == IMAGE_FILE_PTY || file->kind == IMAGE_FILE_TIMERFD))
                 known->fd = TAKE_FD(fd); /* looked at again when all are known */
         return r;
+}
+
+int files_add_flying(Files *files, size_t process, int fd, uint32_t *ret) {
+        Wanted wanted = { files, getpid(), fd };
+        size_t at = 0;
+        int r;
+
+        r = find_in_order(files->n_order, compare_file, &wanted, &at);
+        if (r < 0)
+                return r;
+        if (r > 0) {
+                *ret = (uint32_t) files->order[at];
+                return 0;
+        }
+        r = new_file(files, process, wanted.pid, fd, fd, at, ret);
+        return r < 0 ? r : 1;
 }
 
 static int add_fd(Files *files, size_t process, int pidfd, int number, ImageFdTable *table) {
@@ -493,7 +526,9 @@ static int add_fd(Files *files, size_t process, int pidfd, int number, ImageFdTa
                 if (save->image->files[index].kind == IMAGE_FILE_OUTSIDE)
                         save->image->files[index].outside = MIN(save->image->files[index].outside, (uint32_t) number);
                 else if (save->image->files[index].kind == IMAGE_FILE_REGULAR && strstr(info, "\nlock:")) {
-                        FileContext context = { .files = files, .process = process, .number = number, .info = info, .link = "" };
+                        FileContext context = {
+                                .files = files, .process = process, .pid = wanted.pid, .number = number, .info = info, .link = "",
+                        };
                         ImageFile *file = save->image->files + index;
                         size_t before = file->n_locks;
 
@@ -508,7 +543,9 @@ static int add_fd(Files *files, size_t process, int pidfd, int number, ImageFdTa
                                 return r;
                 }
         } else {
-                r = new_file(files, process, pidfd, number, at, &index);
+                int copy = (int) syscall(SYS_pidfd_getfd, pidfd, number, 0);
+
+                r = copy < 0 ? -errno : new_file(files, process, wanted.pid, number, copy, at, &index);
                 if (r < 0)
                         return r;
         }
@@ -707,7 +744,9 @@ static int look_again(Files *files) {
         for (uint32_t i = 0; i < files->save->image->n_files; i++) {
                 ImageFile *file = files->save->image->files + i;
                 const Known *known = files->known + i;
-                FileContext context = { .files = files, .process = known->process, .number = known->number, .fd = known->fd };
+                FileContext context = {
+                        .files = files, .process = known->process, .pid = known->pid, .number = known->number, .fd = known->fd,
+                };
                 _cleanup_free_ char *info = NULL;
                 int r;
 
@@ -737,6 +776,8 @@ int save_files(Save *save) {
                 check_threads(&files, i);
                 r = save_table(&files, i);
         }
+        if (r >= 0)
+                r = find_flying(&files);
         for (uint32_t i = 0; r >= 0 && i < save->image->n_files; i++)
                 if (save->image->files[i].kind == IMAGE_FILE_EPOLL)
                         r = find_targets(&files, i);
@@ -745,5 +786,9 @@ int save_files(Save *save) {
                 r = look_again(&files);
         if (r >= 0)
                 r = finish_pipes(&files);
-        return r < 0 ? r : finish_sockets(&files);
+        if (r >= 0)
+                r = finish_sockets(&files);
+        if (r >= 0)
+                check_flying(&files);
+        return r;
 }

@@ -16,6 +16,7 @@ typedef struct Known {
         int number;      /* and under which number */
         size_t process;  /* the same, in Save.processes */
         int fd;          /* owned: a copy of it, where it is looked at again; -EBADF */
+        bool flying;     /* nobody has it but a message in a socket of the process; pid and number are ours */
 } Known;
 
 /* Of an IP socket; IPv4 as IPv6 has it within. */
@@ -53,6 +54,7 @@ typedef struct Files {
 typedef struct FileContext {
         Files *files;
         size_t process;
+        pid_t pid;         /* of it, or ours when it is in a message only */
         int number, fd;    /* the descriptor there, and a copy of ours */
         const char *info, *link;
         uint32_t index;    /* of Image.files */
@@ -60,6 +62,11 @@ typedef struct FileContext {
 
 /* One more reason why not, with who has it under which number. Returns 0. */
 int files_refuse(const FileContext *context, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same for one that is known by its index. */
+void files_refuse_index(Files *files, uint32_t index, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A descriptor of ours, from a message in a socket of the process: which file it is. 1: a new one, and the descriptor belongs
+ * to it; 0. */
+int files_add_flying(Files *files, size_t process, int fd, uint32_t *ret);
 /* It was not opened in the sandbox. */
 int files_outside(FileContext *context, ImageFile *file);
 
@@ -79,8 +86,15 @@ int finish_sockets(Files *files);
 const NetSocket *find_socket(const Files *files, uint64_t ino);
 /* What poll(2) says, without waiting. */
 short poll_now(int fd);
-/* One more reason why not, for a file that is known by its index. */
-void files_refuse_index(Files *files, uint32_t index, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+int socket_get_int(int fd, int level, int name); /* 0 on an error */
+/* Goes through the queues of UNIX sockets, for descriptors that nobody else has. */
+int find_flying(Files *files);
+
+/* save-queues.c */
+int save_queue(Files *files, uint32_t index);
+/* When it is known what all files are: refuses those that only a message has and that cannot be made again for it. */
+void check_flying(Files *files);
 
 /* save-tcp.c: connections, when all sockets are known. */
 int finish_tcp(Files *files);

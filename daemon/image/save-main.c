@@ -115,8 +115,9 @@ int save_await_go(void) {
         while (poll(&pollfd, 1, GO_TIMEOUT_MSEC) < 0)
                 if (errno != EINTR)
                         return -errno;
-        return recv(IMAGER_FD_CONTROL, &message, sizeof(message), MSG_DONTWAIT) == sizeof(message) && message.type == IMAGER_GO
-                ? 0 : -ECONNRESET;
+        if (recv(IMAGER_FD_CONTROL, &message, sizeof(message), MSG_DONTWAIT) != sizeof(message) || message.type != IMAGER_GO)
+                return -ECONNRESET;
+        return message.values[0] != 0;
 }
 
 /* ---- the request ---- */
@@ -315,8 +316,9 @@ static void say_done(const Save *save) {
                         (times->stopped - times->begin) / 1000, (times->read - times->stopped) / 1000,
                         (times->copied - times->read) / 1000, (times->done - times->copied) / 1000,
                         (times->done - times->begin) / 1000);
-        if (save_say(IMAGER_DONE, 0, 0, text) >= 0)
-                (void) save_await_go();
+        if (save_say(IMAGER_DONE, 0, 0, text) >= 0 && save_await_go() > 0)
+                for (size_t i = 0; i < save->n_processes; i++)
+                        (void) kill(save->processes[i].pid, SIGKILL);
 }
 
 static void save_done(Save *save) {

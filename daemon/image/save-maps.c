@@ -300,6 +300,21 @@ static int classify(Save *save, size_t index, const Line *line, ImageMap *map) {
         return 0;
 }
 
+bool save_has_other_root(Save *save, size_t index) {
+        _cleanup_close_ int root = -EBADF, up = -EBADF;
+        struct stat here, above;
+        char path[64], who[96];
+
+        /* For us it is a directory like others, of which there is one above unless it is the root of all that is mounted. */
+        (void) snprintf(path, sizeof(path), "/proc/%d/root", (int) save->processes[index].pid);
+        root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        up = root < 0 ? -EBADF : openat(root, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (up >= 0 && fstat(root, &here) >= 0 && fstat(up, &above) >= 0 && here.st_dev == above.st_dev && here.st_ino == above.st_ino)
+                return false;
+        save_refuse(save, "%s: it has changed its root directory (chroot)", save_who(save, index, who));
+        return true;
+}
+
 int save_maps(Save *save, size_t index) {
         ImageProcess *image = save->image->processes + index;
         SaveProcess *process = save->processes + index;

@@ -20,8 +20,6 @@
 #include "sock-diag.h"
 #include "util.h"
 
-#define DATAGRAM_MAX (1U << 20)
-#define QUEUE_MAX (64U << 20) /* bytes in one socket */
 #define TCP_LISTENING 10      /* TCP_LISTEN of the kernel */
 
 /* In the child. */
@@ -115,7 +113,7 @@ const NetSocket *find_socket(const Files *files, uint64_t ino) {
         return files->n_sockets == 0 || ino == 0 ? NULL : bsearch(&key, files->sockets, files->n_sockets, sizeof(key), compare_sockets);
 }
 
-static int get_int(int fd, int level, int name) {
+int socket_get_int(int fd, int level, int name) {
         int value = 0;
         socklen_t size = sizeof(value);
 
@@ -198,8 +196,8 @@ static bool is_path_name(const struct sockaddr_storage *address) {
 }
 
 int describe_socket(FileContext *context, ImageFile *file, const struct stat *st) {
-        int family = get_int(context->fd, SOL_SOCKET, SO_DOMAIN), protocol = get_int(context->fd, SOL_SOCKET, SO_PROTOCOL),
-            type = get_int(context->fd, SOL_SOCKET, SO_TYPE), r;
+        int family = socket_get_int(context->fd, SOL_SOCKET, SO_DOMAIN), protocol = socket_get_int(context->fd, SOL_SOCKET, SO_PROTOCOL),
+            type = socket_get_int(context->fd, SOL_SOCKET, SO_TYPE), r;
         Files *files = context->files;
         const NetSocket *known = find_socket(files, st->st_ino);
         struct sockaddr_storage address, peer;
@@ -213,7 +211,7 @@ int describe_socket(FileContext *context, ImageFile *file, const struct stat *st
         file->kind = family == AF_UNIX ? IMAGE_FILE_UNIX : IMAGE_FILE_INET;
         file->peer_id = st->st_ino;
         *socket = (ImageSocket) { .family = family, .type = type, .protocol = protocol, .peer = IMAGE_NONE };
-        socket->listening = get_int(context->fd, SOL_SOCKET, SO_ACCEPTCONN) != 0;
+        socket->listening = socket_get_int(context->fd, SOL_SOCKET, SO_ACCEPTCONN) != 0;
         r = save_address(files, context->fd, getsockname, &socket->address, &address);
         if (r >= 0)
                 r = save_address(files, context->fd, getpeername, &socket->peer_address, &peer);
@@ -249,118 +247,20 @@ int describe_socket(FileContext *context, ImageFile *file, const struct stat *st
         return save_options(context->fd, socket);
 }
 
-/* ---- queues ---- */
+int find_flying(Files *files) {
+        int r = 0;
 
-/* One message at an offset of what is in the queue, which stays there. */
-static ssize_t peek(int fd, int offset, void *buffer, size_t size, struct sockaddr_storage *from, socklen_t *from_size, bool *rights) {
-        union {
-                char space[CMSG_SPACE(253 * sizeof(int)) + 256];
-                struct cmsghdr align;
-        } control;
-        struct iovec iov = { buffer, size };
-        struct msghdr message = {
-                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space),
-                .msg_name = from, .msg_namelen = sizeof(*from),
-        };
-        ssize_t n;
+        /* What is found is looked through in its turn. */
+        for (uint32_t i = 0; r >= 0 && i < files->save->image->n_files; i++) {
+                const ImageFile *file = files->save->image->files + i;
 
-        if (offset >= 0 && setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset)) < 0)
-                return -errno;
-        n = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
-        if (n < 0)
-                return -errno;
-        *from_size = message.msg_namelen;
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-                        int fds[253];
-                        size_t n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-                        *rights = true;
-                        memcpy(fds, CMSG_DATA(c), n_fds * sizeof(int));
-                        for (size_t i = 0; i < n_fds; i++)
-                                safe_close(fds[i]);
-                }
-        return n;
-}
-
-typedef struct Queue {
-        uint8_t *bytes;
-        size_t n, n_allocated;
-        uint8_t *senders; /* u32 length and address, for each message */
-        size_t n_senders;
-} Queue;
-
-static void queue_done(Queue *queue) {
-        free(queue->bytes);
-        free(queue->senders);
-}
-
-static int queue_append(uint8_t **bytes, size_t *n, const void *data, size_t size) {
-        uint8_t *grown = realloc(*bytes, *n + size + 1);
-
-        if (!grown)
-                return -ENOMEM;
-        memcpy(grown + *n, data, size);
-        *bytes = grown;
-        *n += size;
-        return 0;
-}
-
-static int save_queue(Files *files, uint32_t index) {
-        ImageSocket *socket = files->save->image->files[index].socket;
-        _cleanup_(queue_done) Queue queue = {};
-        _cleanup_free_ uint8_t *buffer = malloc(DATAGRAM_MAX);
-        bool stream = socket->type == SOCK_STREAM, rights = false;
-        int fd = files->known[index].fd, before = get_int(fd, SOL_SOCKET, SO_PEEK_OFF), none = -1, r = 0;
-        struct sockaddr_storage from;
-        socklen_t from_size = 0;
-        ssize_t n;
-
-        if (!buffer)
-                return -ENOMEM;
-        while (r >= 0 && queue.n < QUEUE_MAX &&
-               (n = peek(fd, (int) queue.n, buffer, DATAGRAM_MAX, &from, &from_size, &rights)) >= 0) {
-                uint32_t length = from_size;
-
-                if (stream && n == 0)
-                        break;
-                if (n > (ssize_t) DATAGRAM_MAX) {
-                        r = -EFBIG;
-                        break;
-                }
-                r = queue_append(&queue.bytes, &queue.n, buffer, (size_t) n);
-                if (r >= 0 && !stream) {
-                        uint64_t *size = IMAGE_APPEND(socket->sizes, socket->n_sizes);
-
-                        if (!size)
-                                r = -ENOMEM;
-                        else
-                                *size = (uint64_t) n;
-                        if (r >= 0)
-                                r = queue_append(&queue.senders, &queue.n_senders, &length, sizeof(length));
-                        if (r >= 0)
-                                r = queue_append(&queue.senders, &queue.n_senders, &from, from_size);
-                        if (n == 0) /* it would be seen again and again */
-                                r = -EBADE;
-                }
+                if (file->kind == IMAGE_FILE_UNIX && file->socket && !file->socket->listening && find_socket(files, file->peer_id))
+                        r = save_queue(files, i);
         }
-        (void) setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, before == 0 ? &none : &before, sizeof(before));
-        if (r == -ENOMEM)
-                return r;
-        if (r < 0 || rights || queue.n >= QUEUE_MAX) {
-                char who[96];
-
-                save_refuse(files->save, "%s fd %d: %s", save_who(files->save, files->known[index].process, who),
-                            files->known[index].number,
-                            rights             ? "descriptors are on their way in the socket (SCM_RIGHTS), which are not saved yet"
-                            : r == -EBADE      ? "an empty datagram waits in the socket, which is not saved yet"
-                                               : "too much waits in the socket");
-                return 0;
-        }
-        r = queue.n == 0 ? 0 : image_writer_add(&files->save->writer, queue.bytes, queue.n, &socket->queue, &files->save->message);
-        return r < 0 || queue.n_senders == 0
-                ? r : image_writer_add(&files->save->writer, queue.senders, queue.n_senders, &socket->senders, &files->save->message);
+        return r;
 }
+
+/* ---- when all sockets are known ---- */
 
 short poll_now(int fd) {
         struct pollfd pollfd = { .fd = fd, .events = POLLIN | POLLOUT | POLLRDHUP | POLLPRI };
@@ -375,18 +275,6 @@ static void save_shutdown(int fd, ImageSocket *socket) {
 
         socket->shut_read = events & POLLRDHUP;
         socket->shut_write = events & POLLHUP;
-}
-
-void files_refuse_index(Files *files, uint32_t index, const char *format, ...) {
-        const Known *known = files->known + index;
-        char text[256], who[96];
-        va_list ap;
-
-        va_start(ap, format);
-        (void) vsnprintf(text, sizeof(text), format, ap);
-        va_end(ap);
-        save_refuse(files->save, "%s fd %d: %s (%s)", save_who(files->save, known->process, who), known->number, text,
-                    files->save->image->files[index].was);
 }
 
 static bool calls(int client, int listener) {
@@ -430,6 +318,15 @@ static int finish_unix_queues(Files *files) {
         return 0;
 }
 
+/* They would have to be sent by sockets that may be gone. */
+static void refuse_datagrams(Files *files, uint32_t index) {
+        size_t n = files->save->image->files[index].socket->n_sizes;
+
+        if (n > 0)
+                files_refuse_index(files, index, "%zu datagram%s that nobody has read yet, of senders to whom the socket is not connected",
+                                   n, n == 1 ? "" : "s");
+}
+
 static int finish_unix(Files *files, uint32_t index) {
         ImageFile *file = files->save->image->files + index;
         const NetSocket *known = find_socket(files, file->peer_id);
@@ -452,14 +349,21 @@ static int finish_unix(Files *files, uint32_t index) {
                                 save_refuse(files->save, "%s fd %d: a UNIX socket connected to one that nobody in the sandbox has open",
                                             save_who(files->save, at->process, who), at->number);
                         }
-                        free(file->socket->place.path);
-                        free(file->socket->sizes);
-                        free(file->socket->options);
-                        free(file->socket);
-                        file->socket = NULL;
+                        file->socket = image_socket_free(file->socket);
                         return 0;
                 }
         }
+        if (file->socket->type == SOCK_DGRAM && file->socket->peer != IMAGE_NONE) {
+                const NetSocket *other = find_socket(files, known->peer);
+
+                /* One that others may be connected to as well. */
+                if (!other || other->peer != file->peer_id) {
+                        file->socket->peer = IMAGE_NONE;
+                        file->socket->queued = true;
+                }
+        }
+        if (file->socket->type == SOCK_DGRAM && file->socket->peer == IMAGE_NONE)
+                refuse_datagrams(files, index);
         if (getsockopt(at->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) >= 0 && credentials.pid > 0) {
                 for (size_t i = 0; i < files->save->n_processes; i++)
                         if (files->save->processes[i].pid == credentials.pid)
@@ -475,7 +379,7 @@ static int finish_unix(Files *files, uint32_t index) {
                 if (file->socket->peer == IMAGE_NONE && file->socket->peer_address.size > 0)
                         file->socket->state = TCP_ESTABLISHED;
         }
-        return save_queue(files, index);
+        return 0;
 }
 
 int finish_sockets(Files *files) {
@@ -489,8 +393,10 @@ int finish_sockets(Files *files) {
                 if (file->kind == IMAGE_FILE_UNIX && file->socket)
                         r = finish_unix(files, i);
                 else if (file->kind == IMAGE_FILE_INET && file->socket && !file->socket->listening &&
-                         file->socket->protocol != IPPROTO_TCP)
+                         file->socket->protocol != IPPROTO_TCP) {
                         r = save_queue(files, i);
+                        refuse_datagrams(files, i);
+                }
         }
         return r < 0 ? r : finish_tcp(files);
 }

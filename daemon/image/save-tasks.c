@@ -620,6 +620,8 @@ static int save_process(Save *save, size_t index) {
                 image->stop_signal = (uint32_t) save->threads[process->first].job_stop;
         }
         check_namespaces(save, index);
+        if (save_has_other_root(save, index))
+                return 0;
         r = save_maps(save, index);
         if (r < 0)
                 return save_fail(save, r, "%s: its memory cannot be looked at: %s", save_who(save, index, who), strerror(-r));

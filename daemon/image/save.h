@@ -101,7 +101,7 @@ uint64_t save_now(void);
 /* "pid 7 (python3)". */
 const char *save_who(const Save *save, size_t process, char buffer[static 96]);
 
-/* To sentry-kernel and back; save-main.c. -ECONNRESET when it is gone. */
+/* To sentry-kernel and back; save-main.c. -ECONNRESET when it is gone. 1: the sandbox ends. */
 int save_say(uint32_t type, int64_t a, int64_t b, const char *text);
 int save_await_go(void);
 
@@ -136,6 +136,8 @@ pid_t save_host_pid(int32_t pid);
 
 /* save-maps.c: what is mapped, and what of it has to be copied. */
 int save_maps(Save *save, size_t process);
+/* Whether a process has changed its root, which is refused: where what it has open and mapped lies, its paths do not say. */
+bool save_has_other_root(Save *save, size_t index);
 /* A file as it is now, of a path of the sandbox; its link text may end in " (deleted)". -ENOENT: there is none, or another. */
 int save_place(Save *save, const char *path, uint64_t ino, ImagePlace *ret);
 /* The index of the object with this inode; makes it. IMAGE_NONE without memory. */

@@ -174,7 +174,7 @@ static void finish(Saver *saver) {
 }
 
 static void say_go(Saver *saver) {
-        const ImagerMessage message = { .version = IMAGER_PROTOCOL_VERSION, .type = IMAGER_GO };
+        const ImagerMessage message = { .version = IMAGER_PROTOCOL_VERSION, .type = IMAGER_GO, .values = { saver->ending } };
 
         (void) send(saver->control_fd, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
 }

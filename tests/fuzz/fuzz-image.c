@@ -63,6 +63,14 @@ static void follow(const Image *image) {
                         touched += image->objects[file->object].size;
                 if ((file->kind == IMAGE_FILE_UNIX || file->kind == IMAGE_FILE_INET) && file->socket->peer != IMAGE_NONE)
                         touched += image->files[file->socket->peer].position;
+                for (size_t j = 0; file->socket && j < file->socket->n_ancillary; j++) {
+                        const ImageAncillary *ancillary = file->socket->ancillary + j;
+
+                        if (file->socket->sizes[ancillary->message] > IMAGE_ANCILLARY_MAX || ancillary->n_files > IMAGE_RIGHTS_MAX)
+                                die("a message that is too large was taken");
+                        for (size_t k = 0; k < ancillary->n_files; k++)
+                                touched += image->files[ancillary->files[k]].position;
+                }
                 if (file->socket && file->socket->tcp && file->socket->tcp->kind == IMAGE_TCP_OPEN)
                         touched += image->files[file->socket->peer].socket->tcp->window;
         }
@@ -144,7 +152,8 @@ static const char seed_text[] =
         "\"xstate\":[0,832]}]}],\"fdTables\":[{\"fds\":[{\"file\":0},{\"number\":3,\"file\":1,\"closeOnExec\":true},{\"number\":4,\"file\":2},"
         "{\"number\":5,\"file\":3},{\"number\":6,\"file\":4}]}],\"files\":[{\"kind\":\"outside\",\"outside\":0},{\"kind\":\"pipe\",\"peerId\":5,"
         "\"data\":[0,3],\"sizes\":[1,2]},{\"kind\":\"epoll\",\"watches\":[{\"number\":3,\"file\":1,\"events\":1}]},{\"kind\":\"unix\",\"socket\":"
-        "{\"family\":1,\"type\":2,\"address\":[0,16],\"peer\":3,\"queue\":[0,4],\"sizes\":[4],\"options\":[1,2,1]}},{\"kind\":\"memfd\","
+        "{\"family\":1,\"type\":2,\"address\":[0,16],\"peer\":3,\"queue\":[0,4],\"sizes\":[3,1],\"options\":[1,2,1],"
+        "\"ancillary\":[{\"pid\":1,\"uid\":5},{\"message\":1,\"files\":[1,3]}]}},{\"kind\":\"memfd\","
         "\"object\":0,\"locks\":[{\"type\":\"p\",\"pid\":1,\"end\":18446744073709551615}]},"
         "{\"kind\":\"inet\",\"socket\":{\"family\":2,\"type\":1,\"protocol\":6,\"address\":[0,16],\"peerAddress\":[16,16],\"peer\":6,"
         "\"queue\":[0,4],\"sendQueue\":[4,4],\"options\":[6,1,1],\"tcp\":{\"kind\":\"open\",\"sendSequence\":7,\"receiveSequence\":9}}},"

@@ -186,9 +186,9 @@ outlast() { # Who forks all the time does not outlast his sandbox.
         local w=$WHO end
         for end in exit kill; do
                 sctl run --name "storm-$w" --pid host /usr/bin/python3 - "storm of $end-$w" \
-                        <"$TESTDIR/storm.py" >"$TESTDIR/storm.out" 2>&1 &
+                        <"$TESTDIR/storm.py" >"$TESTDIR/storm-$end-$w.out" 2>&1 &
                 started $!
-                await 10 grep -q ready "$TESTDIR/storm.out" || bail "no storm: $(cat "$TESTDIR/storm.out")"
+                await 10 grep -q ready "$TESTDIR/storm-$end-$w.out" || bail "no storm: $(cat "$TESTDIR/storm-$end-$w.out")"
                 check "$w: a storm" await 5 storm "storm of $end-$w"
                 [ "$end" = exit ] || check "$w: … is killed with its sandbox" sctl kill "storm-$w"
                 await 20 gone $!

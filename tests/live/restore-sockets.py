@@ -83,10 +83,10 @@ def ends(s, what):
 def fill(s, seed):
     """As many bytes as there is room for."""
     s.setblocking(False)
-    data = pattern(16 << 20, seed)
+    data = pattern(6 << 20, seed)
     done = 0
     try:
-        while True:
+        while done < len(data):
             done += s.send(data[done:done + 65536])
     except BlockingIOError:
         pass
@@ -95,9 +95,33 @@ def fill(s, seed):
 
 
 @case
+def credentials():
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    b.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    a.send(b"who am I?")
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        a.send(b"and I?")
+        os.write(writer, b"x")
+        signal.pause()
+    os.read(reader, 1)
+    os.close(reader)
+    os.close(writer)
+
+    def check():
+        for sender, text in (os.getpid(), b"who am I?"), (pid, b"and I?"):
+            data, ancillary, _flags, _address = b.recvmsg(100, 100)
+            same(data, text, "bytes")
+            same(struct.unpack("3i", ancillary[0][2]), (sender, os.getuid(), os.getgid()), "credentials")
+
+    return check
+
+
+@case
 def two_processes():
     """A child that sends numbered lines and waits for an answer to each; there is always something under way.
-    The first, as children have what is open already."""
+    Before others, as children have what is open already."""
     listening = socket.create_server(("127.0.0.1", 0))
     if os.fork() == 0:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
@@ -356,6 +380,98 @@ def left_unix():
     def check():
         same(read(b, 100), b"last words", "bytes")
         ends(b, "left")
+
+    return check
+
+
+def pass_on(s, data, files):
+    s.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [f.fileno() for f in files]))])
+
+
+def receive(s, size):
+    s.settimeout(TIMEOUT)
+    data, ancillary, _flags, _address = s.recvmsg(size, 4096)
+    fds = array.array("i")
+    for level, kind, value in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(value)
+    return data, list(fds)
+
+
+@case
+def flying():
+    """Descriptors on their way: nobody has them but messages, and one is within another."""
+    a, b = socket.socketpair()
+    c, d = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    reader, writer = os.pipe()
+    os.write(writer, b"in the pipe")
+    os.set_inheritable(reader, False)
+    memory = os.memfd_create("flying")
+    os.write(memory, b"memory")
+    pass_on(d, b"nested", [os.fdopen(memory, "rb", closefd=True)])
+    a.sendall(b"before ")
+    pass_on(a, b"two", [os.fdopen(reader, "rb"), c])
+    a.sendall(b" between ")
+    pass_on(a, b"one", [d])
+    a.sendall(b" after")
+    c.close()
+    d.close()
+    b.sendall(b"back")
+
+    def check():
+        same(read(b, 7), b"before ", "without descriptors")
+        data, fds = receive(b, 100)
+        same((data, len(fds)), (b"two", 2), "with two")
+        same(os.read(fds[0], 100), b"in the pipe", "a pipe")
+        with socket.socket(fileno=fds[1]) as packets:
+            inner, more = receive(packets, 100)
+            same((inner, len(more)), (b"nested", 1), "a message within")
+            same(os.pread(more[0], 100, 0), b"memory", "a memfd")
+            data, fds = receive(b, 100)
+            same((data, len(fds)), (b" between one", 1), "with one")
+            with socket.socket(fileno=fds[0]) as other:
+                packets.send(b"to the other end")
+                same(read(other, 16), b"to the other end", "both are a pair")
+        same(read(b, 6), b" after", "the rest")
+        same(read(a, 4), b"back", "the other way")
+        os.write(writer, b"x")
+        talk(a, b, "afterwards")
+
+    return check
+
+
+@case
+def flying_left():
+    """The sender is gone, and what he sent is not."""
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with open("/dev/null", "rb") as null:
+        pass_on(a, b"null", [null, b])
+    a.close()
+
+    def check():
+        data, fds = receive(b, 100)
+        same((data, len(fds)), (b"null", 2), "with two")
+        same(os.read(fds[0], 1), b"", "/dev/null")
+        same(os.fstat(fds[1]).st_ino, os.fstat(b.fileno()).st_ino, "a socket in itself")
+        os.close(fds[1])
+        ends(b, "left")
+
+    return check
+
+
+@case
+def datagrams():
+    """Two that are connected to one that is not."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    server.bind("\0datagrams")
+    clients = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2)]
+    for client in clients:
+        client.connect("\0datagrams")
+
+    def check():
+        for client in clients:
+            client.send(b"hello")
+            same(read(server, 5), b"hello", "bytes")
 
     return check
 

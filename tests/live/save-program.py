@@ -51,7 +51,9 @@ if "netlink" in wanted:
     kept.append(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0))
 if "rights" in wanted:
     a, b = socket.socketpair()
-    a.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [reader]))])
+    process = os.pidfd_open(os.getpid())
+    a.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [process]))])
+    os.close(process)
     kept.append((a, b))
 if "backlog" in wanted:
     listening = socket.socket(socket.AF_UNIX)

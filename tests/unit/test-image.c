@@ -335,6 +335,44 @@ static void test_tcp(bool of_tcp, const char *key, const char *value, int error)
                 ok(message && strstr(message, "files["), "says where: %s", message ?: "nothing");
 }
 
+/* Messages with descriptors in a UNIX socket. */
+static void test_ancillary(const char *ancillary, int error) {
+        static const char file[] =
+                "{\"kind\":\"unix\",\"socket\":{\"family\":1,\"type\":5,\"queue\":[0,6],\"sizes\":[1,2,3],\"ancillary\":%s}}";
+        _cleanup_(image_freep) Image *again = NULL;
+        ImageReader reader = IMAGE_READER_NONE;
+        _cleanup_free_ char *message = NULL, *text = NULL;
+        _cleanup_json_ json_object *root = NULL;
+        json_object *files;
+
+        if (open_image("plain", &reader, &message) < 0) {
+                ok(false, "the image can be read");
+                return;
+        }
+        root = image_to_json(reader.image);
+        image_reader_done(&reader);
+        if (json_pointer_get(root, "/files", &files) < 0 || string_appendf(&text, file, ancillary) < 0)
+                return;
+        (void) json_object_array_add(files, json_tokener_parse(text));
+        is_int(image_from_json(root, &again, &message), error, "messages with %s", ancillary);
+        if (error < 0)
+                ok(message && strstr(message, "ancillary"), "says why: %s", message ?: "nothing");
+}
+
+static void test_hostile_ancillary(void) {
+        test_ancillary("[{\"pid\":1,\"uid\":2,\"gid\":3},{\"message\":2,\"files\":[0,1,0]}]", 0);
+        test_ancillary("[{\"message\":3,\"files\":[0]}]", -EBADMSG);
+        test_ancillary("[{\"message\":18446744073709551615,\"files\":[0]}]", -EBADMSG);
+        test_ancillary("[{\"message\":1},{\"message\":1}]", -EBADMSG);
+        test_ancillary("[{\"message\":1},{\"message\":0}]", -EBADMSG);
+        test_ancillary("[{\"files\":[1000]}]", -EBADMSG);
+        test_ancillary("[{\"files\":[-1]}]", -EBADMSG);
+        test_ancillary("[{\"files\":[4294967295]}]", -EBADMSG);
+        test_ancillary("[{\"files\":[4294967296]}]", -EBADMSG);
+        test_ancillary("[{\"pid\":-1}]", -EBADMSG);
+        test_ancillary("{}", -EBADMSG);
+}
+
 static void test_hostile_tcp(void) {
         test_tcp(true, "window", "1", 0);
         test_tcp(true, "kind", "\"closed\"", -EBADMSG);
@@ -399,6 +437,7 @@ int main(void) {
         test_damage("small", "pages-0.img");
         test_hostile();
         test_hostile_tcp();
+        test_hostile_ancillary();
         test_nothing_left();
         if (string_appendf(&command, "rm -r '%s'", dir_path) < 0 || system(command) != 0)
                 ok(false, "tidying up");
