@@ -64,6 +64,7 @@ live_tests = \
 	tests/live/mounts.sh \
 	tests/live/save.sh \
 	tests/live/save-ipc.sh \
+	tests/live/save-programs.sh \
 	tests/live/limits.sh \
 	tests/live/users.sh \
 	tests/live/walls.sh \
