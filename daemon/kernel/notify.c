@@ -592,6 +592,8 @@ static void send_again(Notifier *notifier, NotifySlot *slot) {
                 if (fd < 0)
                         fd = find_added(slot->call.tid, verdict.host_fd);
                 if (fd >= 0) {
+                        /* Known before what it was found by is gone. */
+                        atomic_store_explicit(&in_journal->added, fd + 1, memory_order_release);
                         safe_close(verdict.host_fd);
                         verdict = verdict_value(fd);
                 }
