@@ -2,6 +2,7 @@
 
 /* Which daemon to talk to, and talking to it. */
 
+#include <dirent.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -9,11 +10,13 @@
 #include "connect.h"
 #include "embedded.h"
 #include "progress.h"
+#include "runtime-dir.h"
 #include "systemd.h"
 #include "util.h"
 
 #define EMBEDDED_TRIES 3U
 #define BACK_USEC UINT64_C(10000000) /* how long a daemon that went away may take to come back */
+#define ORPHANS_USEC UINT64_C(3000000) /* the same, where no service manager says that it will */
 #define INTERACTIVE_USEC (330U * UINT64_C(1000000)) /* more than sentryd gives polkit for asking a person */
 #define QUICK_USEC UINT64_C(1000000) /* a daemon that goes away after less than that … */
 #define QUICK_MAX 200U               /* … does so that often in a row at most */
@@ -80,6 +83,22 @@ static bool is_coming_back(sd_bus *bus) {
         return streq(state, "active") || streq(state, "activating") || streq(state, "reloading");
 }
 
+/* Nobody owns our name, but there are sandboxes: somebody who is no unit may start a daemon for them again. */
+static bool has_sandboxes(bool user) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_(closedirp) DIR *directory = NULL;
+        const struct dirent *entry;
+
+        if (user ? runtime_dir_of_user(&path) < 0 || string_appendf(&path, "/user/sandboxes") < 0 :
+                   string_appendf(&path, "/run/sentryd/sandboxes") < 0)
+                return false;
+        directory = opendir(path);
+        while (directory && (entry = readdir(directory)))
+                if (entry->d_name[0] != '.')
+                        return true;
+        return false;
+}
+
 /* Tries the instance on the system bus or on the user's. Returns 1 with ctl->bus set, 0 when it is not there, or
  * CTL_FAILED. Only what was asked for explicitly is an error when it is not there. */
 static int connect_bus(Ctl *ctl, bool user, ConnectMode mode) {
@@ -95,8 +114,10 @@ static int connect_bus(Ctl *ctl, bool user, ConnectMode mode) {
                 return !explicit ? 0 :
                                    ctl_error("cannot reach the %s bus: %s", user ? "user's" : "system", strerror(-r));
 
-        if (r == 0 && mode != CONNECT_START && is_coming_back(bus)) {
-                r = await_owner(bus, now_usec() + BACK_USEC);
+        if (r == 0 && mode != CONNECT_START) {
+                uint64_t usec = is_coming_back(bus) ? BACK_USEC : has_sandboxes(user) ? ORPHANS_USEC : 0;
+
+                r = usec > 0 ? await_owner(bus, now_usec() + usec) : 0;
                 if (r < 0)
                         return ctl_error("cannot wait for %s: %s", ctl_daemon_name(ctl), strerror(-r));
         }
