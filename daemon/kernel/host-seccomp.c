@@ -71,12 +71,10 @@ static int copied(ssize_t n, size_t size, const Call *call) {
  * have the bytes are freed. */
 #define BOUNCE_SIZE (64U * 1024)
 
-static int memory_read(Host *host, const Call *call, GuestAddr address, void *buffer, size_t size) {
-        HostSeccomp *h = host_seccomp_of(host);
+/* To `to`, or from `from`; the other is NULL. */
+static int copy_memory(const Call *call, GuestAddr address, uint8_t *to, const uint8_t *from, size_t size) {
         uint8_t bounce[BOUNCE_SIZE];
 
-        if (size == 0)
-                return 0;
         for (size_t done = 0, part; done < size; done += part) {
                 struct iovec local = { .iov_base = bounce };
                 struct iovec remote = { .iov_base = (void *) (uintptr_t) (address + done) };
@@ -85,44 +83,40 @@ static int memory_read(Host *host, const Call *call, GuestAddr address, void *bu
                 int r;
 
                 part = local.iov_len = remote.iov_len = MIN2(size - done, sizeof(bounce));
-                section = watchdog_enter(call->cookie, "reading its memory");
-                n = process_vm_readv(call->tid, &local, 1, &remote, 1, 0);
+                if (from)
+                        memcpy(bounce, from + done, part);
+                section = watchdog_enter(call->cookie, from ? "writing its memory" : "reading its memory");
+                n = from ? process_vm_writev(call->tid, &local, 1, &remote, 1, 0) :
+                           process_vm_readv(call->tid, &local, 1, &remote, 1, 0);
                 watchdog_leave(section);
                 r = copied(n, part, call);
                 if (r < 0)
                         return r;
-                memcpy((uint8_t *) buffer + done, bounce, part);
+                if (to)
+                        memcpy(to + done, bounce, part);
         }
+        return 0;
+}
+
+static int memory_read(Host *host, const Call *call, GuestAddr address, void *buffer, size_t size) {
+        int r;
+
+        if (size == 0)
+                return 0;
+        r = copy_memory(call, address, buffer, NULL, size);
+        if (r < 0)
+                return r;
         /* Only now it is certain that these were the caller's bytes and not those of a task that was given
          * the same id. */
-        return notifier_call_is_valid(&h->sentry->notifier, call) ? 0 : -ESRCH;
+        return notifier_call_is_valid(&host_seccomp_of(host)->sentry->notifier, call) ? 0 : -ESRCH;
 }
 
 static int memory_write(Host *host, const Call *call, GuestAddr address, const void *buffer, size_t size) {
-        HostSeccomp *h = host_seccomp_of(host);
-        uint8_t bounce[BOUNCE_SIZE];
-
         if (size == 0)
                 return 0;
-        if (!notifier_call_is_valid(&h->sentry->notifier, call))
+        if (!notifier_call_is_valid(&host_seccomp_of(host)->sentry->notifier, call))
                 return -ESRCH;
-        for (size_t done = 0, part; done < size; done += part) {
-                struct iovec local = { .iov_base = bounce };
-                struct iovec remote = { .iov_base = (void *) (uintptr_t) (address + done) };
-                Station *section;
-                ssize_t n;
-                int r;
-
-                part = local.iov_len = remote.iov_len = MIN2(size - done, sizeof(bounce));
-                memcpy(bounce, (const uint8_t *) buffer + done, part);
-                section = watchdog_enter(call->cookie, "writing its memory");
-                n = process_vm_writev(call->tid, &local, 1, &remote, 1, 0);
-                watchdog_leave(section);
-                r = copied(n, part, call);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return copy_memory(call, address, NULL, buffer, size);
 }
 
 static int namespace_inode(pid_t tid, const char *name, uint64_t *ret) {

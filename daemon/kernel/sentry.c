@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "bus-util.h"
+#include "host-behalf.h"
 #include "host-sockets.h"
 #include "imager.h"
 #include "log.h"
@@ -392,9 +393,8 @@ static int kill_one(pid_t pid, void *userdata) {
         Sweep *sweep = userdata;
 
         /* The number may be another's by now, what the pidfd is for does not change. */
-        pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
-        if (pidfd < 0 || !host_seccomp_owns(&sweep->sentry->host, pid) ||
-            syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 || (unsigned) pid >= PID_MAX)
+        pidfd = host_task_pidfd(&sweep->sentry->host.host, pid, 0);
+        if (pidfd < 0 || syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 || (unsigned) pid >= PID_MAX)
                 return 0;
         if (!sweep->seen || !(sweep->seen[pid / 8] & (1U << pid % 8)))
                 sweep->any = true;

@@ -139,13 +139,19 @@ os._exit(7)
 PY
 chmod 644 "$TESTDIR/guest.py"
 mkfifo "$TESTDIR/in"
+start_guest() { # DESCRIPTION OPTION…: a sandbox of it; run is its launcher, descriptor 9 leads to it
+        local description=$1
+        shift
+        exec 8<>/dev/userfaultfd
+        "$SENTRYCTL" run "$@" --ro-bind "$TESTDIR/guest.py" /usr/bin/python3 "$TESTDIR/guest.py" \
+                <"$TESTDIR/in" >"$TESTDIR/out" 2>"$TESTDIR/err" &
+        run=$!
+        started "$run"
+        exec 9>"$TESTDIR/in" 8>&-
+        check "$description" await 10 grep -q ready "$TESTDIR/out" || diag "$(cat "$TESTDIR/err")"
+}
 export SENTRYD_WATCHDOG_SEC=1
-"$SENTRYCTL" run --name held --ro-bind "$TESTDIR/guest.py" /usr/bin/python3 "$TESTDIR/guest.py" \
-        <"$TESTDIR/in" >"$TESTDIR/out" 2>"$TESTDIR/err" &
-run=$!
-started "$run"
-exec 9>"$TESTDIR/in" 8>&-
-check "a program that holds its memory back" await 10 grep -q ready "$TESTDIR/out" || diag "$(cat "$TESTDIR/err")"
+start_guest "a program that holds its memory back" --name held
 "$SENTRYCTL" --json=short events held >"$TESTDIR/events" 9>&- &
 started $!
 "$SENTRYCTL" trace held >"$TESTDIR/trace" 2>"$TESTDIR/trace.err" 9>&- &
@@ -233,13 +239,7 @@ check "… and sentry-kernel with it" await 10 gone "$kernel"
 # (the sanitizer would tell), and has left nothing behind.
 mkdir -p "$HOME/.config/sentryd/profiles"
 echo '{ "sentry": { "extends": "default", "network": "private", "addresses": [ { "action": "allow", "family": "unix" } ] } }' >"$HOME/.config/sentryd/profiles/sockets.json"
-exec 8<>/dev/userfaultfd
-"$SENTRYCTL" run --name sockets --profile sockets --ro-bind "$TESTDIR/guest.py" /usr/bin/python3 \
-        "$TESTDIR/guest.py" <"$TESTDIR/in" >"$TESTDIR/out" 2>"$TESTDIR/err" &
-run=$!
-started "$run"
-exec 9>"$TESTDIR/in" 8>&-
-check "a program whose sockets are mediated" await 10 grep -q ready "$TESTDIR/out" || diag "$(cat "$TESTDIR/err")"
+start_guest "a program whose sockets are mediated" --name sockets --profile sockets
 kernel=$(daemons_of "$TESTDIR/run" sentry-kernel)
 sockets() { find "/proc/$kernel/fd" -lname 'socket:*' | wc -l; }
 guest good
@@ -266,13 +266,7 @@ check "… and sentry-kernel with it" await 10 gone "$kernel"
 # in the service of one, and stay there.
 await 20 daemons_gone
 export SENTRYD_WATCHDOG_SEC=1000
-exec 8<>/dev/userfaultfd
-"$SENTRYCTL" run --name crashing --ro-bind "$TESTDIR/guest.py" /usr/bin/python3 "$TESTDIR/guest.py" \
-        <"$TESTDIR/in" >"$TESTDIR/out" 2>"$TESTDIR/err" &
-run=$!
-started "$run"
-exec 9>"$TESTDIR/in" 8>&-
-check "a program with a call to crash on" await 10 grep -q ready "$TESTDIR/out" || diag "$(cat "$TESTDIR/err")"
+start_guest "a program with a call to crash on" --name crashing
 in_service() {
         kernel=$(daemons_of "$TESTDIR/run" sentry-kernel) && grep -q userfault "/proc/$kernel/wchan"
 }
