@@ -364,6 +364,8 @@ static int save_timers(Save *save, size_t index, Inject *inject, ImageProcess *i
                 char *p;
                 int r;
 
+                if (line != text && line[-1] != '\n') /* a ClockID */
+                        continue;
                 timer = IMAGE_APPEND(image->timers, image->n_timers);
                 if (!timer)
                         return -ENOMEM;

@@ -310,7 +310,8 @@ static void processes_check(void) {
 
 /* ---- signals, timers, clocks, the rest -------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t timer_hits, alarm_hits;
+static volatile sig_atomic_t timer_hits, alarm_hits, host_timer_hits;
+static timer_t host_timers[2]; /* on a clock whose timers the host keeps; the ids before and between them are free */
 static struct timespec last_monotonic, last_real;
 static char altstack[65536];
 static pid_t own_pid;
@@ -319,6 +320,8 @@ static void on_timer(int signo, siginfo_t *info, void *context) {
         (void) signo, (void) context;
         if (info->si_value.sival_int == 42)
                 timer_hits++;
+        if (info->si_value.sival_int == 43)
+                host_timer_hits++;
 }
 
 static void on_alarm(int signo) {
@@ -330,6 +333,19 @@ static void queue(void) {
         union sigval value = { .sival_int = 4242 };
 
         MUST(sigqueue(getpid(), SIGRTMIN + 3, value) == 0);
+}
+
+static void host_timers_set_up(void) {
+        struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 1, .sigev_value.sival_int = 43 };
+        struct itimerspec often = { .it_value = { 0, 10000000 }, .it_interval = { 0, 10000000 } };
+        struct itimerspec hours = { .it_value = { 36000, 0 }, .it_interval = { 7, 8 } };
+        timer_t unused[2];
+
+        for (unsigned i = 0; i < 2; i++)
+                MUST(timer_create(CLOCK_TAI, &event, &unused[i]) == 0 && timer_create(i == 0 ? CLOCK_TAI : CLOCK_PROCESS_CPUTIME_ID,
+                                                                                      &event, &host_timers[i]) == 0);
+        for (unsigned i = 0; i < 2; i++)
+                MUST(timer_delete(unused[i]) == 0 && timer_settime(host_timers[i], 0, i == 0 ? &often : &hours, NULL) == 0);
 }
 
 static void rest_set_up(const char *directory) {
@@ -345,6 +361,7 @@ static void rest_set_up(const char *directory) {
         own_pid = getpid();
         MUST(sigaltstack(&stack, NULL) == 0 && sigaction(SIGRTMIN + 1, &action, NULL) == 0 && sigaction(SIGALRM, &alarm_action, NULL) == 0);
         MUST(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 && timer_settime(timer, 0, &often, NULL) == 0);
+        host_timers_set_up();
         MUST(setitimer(ITIMER_REAL, &alarms, NULL) == 0);
         MUST(prctl(PR_SET_NAME, "all-kinds") == 0 && nice(3) == 3 && chdir(directory) == 0);
         (void) umask(027);
@@ -363,7 +380,8 @@ static double seconds(const struct timespec *t) {
 static void rest_check(const char *directory) {
         struct signalfd_siginfo info;
         struct timespec monotonic, real, nap = { 0, 50000000 };
-        sig_atomic_t hits = timer_hits, alarms = alarm_hits;
+        sig_atomic_t hits = timer_hits, alarms = alarm_hits, host_hits = host_timer_hits;
+        struct itimerspec left = {};
         struct rlimit limit;
         struct sigaction action;
         stack_t stack;
@@ -388,11 +406,14 @@ static void rest_check(const char *directory) {
                      seconds(&real) - seconds(&last_real));
         last_monotonic = monotonic;
         last_real = real;
-        for (unsigned i = 0; i < 200 && (timer_hits == hits || alarm_hits == alarms); i++)
+        for (unsigned i = 0; i < 200 && (timer_hits == hits || alarm_hits == alarms || host_timer_hits == host_hits); i++)
                 while (nanosleep(&nap, &nap) < 0 && errno == EINTR && nap.tv_nsec > 0)
                         ;
         CHECK(timer_hits > hits);
         CHECK(alarm_hits > alarms);
+        CHECK(host_timer_hits > host_hits);
+        CHECK(timer_gettime(host_timers[1], &left) == 0 && left.it_value.tv_sec > 35000 && left.it_value.tv_sec <= 36000);
+        CHECK(left.it_interval.tv_sec == 7 && left.it_interval.tv_nsec == 8);
         CHECK(read(timer_fd, &count, 8) == 8 && count >= 1);
 }
 
