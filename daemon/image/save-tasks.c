@@ -350,6 +350,14 @@ static int save_itimers(SaveProcess *process, Inject *inject, ImageProcess *imag
         return 0;
 }
 
+/* What the sandbox calls a thread of a process; 0 when it has none of that number. */
+static int32_t inner_id(const Save *save, const SaveProcess *process, pid_t tid) {
+        for (size_t i = 0; i < process->n_threads; i++)
+                if (save->threads[process->first + i].tid == tid)
+                        return save->threads[process->first + i].id;
+        return 0;
+}
+
 /* Timers of the host's; those that sentry-kernel keeps are among its records. */
 static int save_timers(Save *save, size_t index, Inject *inject, ImageProcess *image) {
         SaveProcess *process = save->processes + index;
@@ -382,7 +390,7 @@ static int save_timers(Save *save, size_t index, Inject *inject, ImageProcess *i
                         timer->notify = startswith(p, "none") ? SIGEV_NONE : SIGEV_SIGNAL;
                         p = strchr(p, '/');
                         if (p && startswith(p + 1, "tid."))
-                                timer->tid = atoi(p + 5);
+                                timer->tid = inner_id(save, process, (pid_t) atoi(p + 5));
                         if (timer->tid != 0 && p && timer->notify == SIGEV_SIGNAL)
                                 timer->notify = SIGEV_THREAD_ID;
                 }

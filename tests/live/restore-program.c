@@ -341,9 +341,10 @@ static void host_timers_set_up(void) {
         struct itimerspec hours = { .it_value = { 36000, 0 }, .it_interval = { 7, 8 } };
         timer_t unused[2];
 
-        for (unsigned i = 0; i < 2; i++)
-                MUST(timer_create(CLOCK_TAI, &event, &unused[i]) == 0 && timer_create(i == 0 ? CLOCK_TAI : CLOCK_PROCESS_CPUTIME_ID,
-                                                                                      &event, &host_timers[i]) == 0);
+        MUST(timer_create(CLOCK_TAI, &event, &unused[0]) == 0 && timer_create(CLOCK_TAI, &event, &host_timers[0]) == 0);
+        event.sigev_notify = SIGEV_THREAD_ID;
+        event._sigev_un._tid = tids[0];
+        MUST(timer_create(CLOCK_TAI, &event, &unused[1]) == 0 && timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &host_timers[1]) == 0);
         for (unsigned i = 0; i < 2; i++)
                 MUST(timer_delete(unused[i]) == 0 && timer_settime(host_timers[i], 0, i == 0 ? &often : &hours, NULL) == 0);
 }
