@@ -26,6 +26,7 @@ sentry_imager_SOURCES = \
 	daemon/image/restore-attach.c \
 	daemon/image/restore-files.c \
 	daemon/image/restore-internal.h \
+	daemon/image/restore-inotify.c \
 	daemon/image/restore-ipc.c \
 	daemon/image/restore-main.c \
 	daemon/image/restore-memory.c \
@@ -52,6 +53,7 @@ sentry_imager_SOURCES = \
 	daemon/image/save-sockets.c \
 	daemon/image/save-tasks.c \
 	daemon/image/save-tcp.c \
+	daemon/image/save-timers.c \
 	daemon/image/save-tmpfs.c \
 	daemon/image/save.h \
 	daemon/image/tcp-repair.h \

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -26,7 +25,6 @@
 /* And F_SETFL. */
 #define STATUS_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC)
 #define NSEC_PER_SEC UINT64_C(1000000000)
-#define WD_TRIES 65536
 
 #ifndef TFD_IOC_SET_TICKS
 #  define TFD_IOC_SET_TICKS _IOW('T', 0, uint64_t)
@@ -329,39 +327,6 @@ static int64_t open_signalfd(Restore *restore, const ImageFile *file) {
         return restore_call(restore, init, "make a signalfd", SYS_signalfd4, (uint64_t) -1, at, sizeof(file->value), SFD_CLOEXEC);
 }
 
-static int64_t open_inotify(Restore *restore, const ImageFile *file) {
-        RestoreProcess *init = &restore->processes[0];
-        int64_t number, wd;
-        uint64_t at;
-        int r;
-
-        number = restore_call(restore, init, "make an inotify", SYS_inotify_init1, IN_CLOEXEC | IN_NONBLOCK);
-        for (size_t i = 0; number >= 0 && i < file->n_inotify; i++) {
-                const ImageInotify *watch = &file->inotify[i];
-
-                if (!watch->place.path)
-                        return restore_fail(restore, -EOPNOTSUPP, "an inotify watches something without a path");
-                r = restore_put(restore, init, 0, watch->place.path, strlen(watch->place.path) + 1, &at);
-                if (r < 0)
-                        return r;
-                /* Numbers are given out in turn. */
-                for (int tries = 0;; tries++) {
-                        wd = restore_call(restore, init, "watch a file", SYS_inotify_add_watch, (uint64_t) number, at,
-                                          watch->mask & IN_ALL_EVENTS);
-                        if (wd < 0)
-                                return wd;
-                        if (wd == watch->wd)
-                                break;
-                        if (tries == WD_TRIES || wd > watch->wd)
-                                return restore_fail(restore, -EOPNOTSUPP, "an inotify cannot have its number %d for %s again", watch->wd,
-                                                    watch->place.path);
-                        if (restore_call(restore, init, "forget a watch", SYS_inotify_rm_watch, (uint64_t) number, (uint64_t) wd) < 0)
-                                return -EIO;
-                }
-        }
-        return number;
-}
-
 static int64_t open_namespace(Restore *restore, const ImageFile *file) {
         char path[64], name[16];
         uint64_t at;
@@ -431,7 +396,7 @@ static int64_t open_file(Restore *restore, const ImageFile *file) {
         case IMAGE_FILE_EPOLL:
                 return restore_call(restore, &restore->processes[0], "make an epoll", SYS_epoll_create1, EPOLL_CLOEXEC);
         case IMAGE_FILE_INOTIFY:
-                return open_inotify(restore, file);
+                return restore_inotify(restore, file);
         case IMAGE_FILE_NAMESPACE:
                 return open_namespace(restore, file);
         case IMAGE_FILE_OUTSIDE:

@@ -168,6 +168,9 @@ int restore_tcp(Restore *restore, const ImageFile *file);
 /* What comes after all that listens. */
 bool restore_is_connection(const ImageFile *file);
 int64_t restore_pty(Restore *restore, const ImageFile *file);
+
+/* An inotify with its watches, in the first process; its number there, or a negative errno that has been told. */
+int64_t restore_inotify(Restore *restore, const ImageFile *file);
 /* Terminals are made those of the sessions. */
 int restore_terminals(Restore *restore);
 

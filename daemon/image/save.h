@@ -128,6 +128,9 @@ uint32_t save_shared_memory(Save *save, int32_t id);
 
 /* save-tasks.c */
 int save_tasks(Save *save);
+
+/* The timers of a process that the host keeps, into the image; by calls made in it, with its scratch memory. */
+int save_host_timers(Save *save, size_t process, Inject *inject);
 /* A place for so many bytes of scratch, far from what may grow; 0: none. */
 uint64_t save_hole(const ImageProcess *image, uint64_t size);
 uint32_t save_uid_inside(const Save *save, bool group, uint32_t id);

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -349,6 +350,48 @@ static void host_timers_set_up(void) {
                 MUST(timer_delete(unused[i]) == 0 && timer_settime(host_timers[i], 0, i == 0 ? &often : &hours, NULL) == 0);
 }
 
+/* ---- inotify: watches 2 and 5, and an event that nobody has read when the program is saved ---- */
+
+static int inotify_fd, watched_fd; /* of a directory that no other sandbox has */
+
+static void make_event(void) {
+        MUST(mkdirat(watched_fd, "made", 0700) == 0 && unlinkat(watched_fd, "made", AT_REMOVEDIR) == 0);
+}
+
+/* The only event that there is: the one that was made, or after a restore the word that some were lost. */
+static bool take_event(bool may_be_lost) {
+        char buffer[4096] __attribute__((aligned(8)));
+        const struct inotify_event *event = (const void *) buffer;
+        ssize_t n = read(inotify_fd, buffer, sizeof(buffer));
+
+        if (n != (ssize_t) (sizeof(*event) + event->len))
+                return false;
+        return (event->mask == (IN_CREATE | IN_ISDIR) && event->wd == 2 && strcmp(event->name, "made") == 0) ||
+                (may_be_lost && event->mask == IN_Q_OVERFLOW && event->wd == -1);
+}
+
+static void inotify_set_up(void) {
+        char buffer[4096];
+
+        MUST(mkdir("/tmp/watched", 0700) == 0);
+        watched_fd = open("/tmp/watched", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        MUST(inotify_add_watch(inotify_fd, "/", IN_CREATE) == 1 && inotify_rm_watch(inotify_fd, 1) == 0);
+        MUST(inotify_add_watch(inotify_fd, "/tmp/watched", IN_CREATE) == 2);
+        for (int i = 3; i < 5; i++)
+                MUST(inotify_add_watch(inotify_fd, "/", IN_DELETE_SELF) == i && inotify_rm_watch(inotify_fd, i) == 0);
+        MUST(inotify_add_watch(inotify_fd, "/", IN_DELETE_SELF | IN_EXCL_UNLINK) == 5);
+        MUST(read(inotify_fd, buffer, sizeof(buffer)) > 0);
+        make_event();
+}
+
+static void inotify_check(void) {
+        CHECK(take_event(true));
+        make_event();
+        CHECK(take_event(false));
+        make_event();
+}
+
 static void rest_set_up(const char *directory) {
         struct sigaction action = { .sa_sigaction = on_timer, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
         struct sigaction alarm_action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
@@ -365,6 +408,7 @@ static void rest_set_up(const char *directory) {
         host_timers_set_up();
         MUST(setitimer(ITIMER_REAL, &alarms, NULL) == 0);
         MUST(prctl(PR_SET_NAME, "all-kinds") == 0 && nice(3) == 3 && chdir(directory) == 0);
+        inotify_set_up();
         (void) umask(027);
         MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
         limit.rlim_cur = 333;
@@ -412,6 +456,7 @@ static void rest_check(const char *directory) {
                         ;
         CHECK(timer_hits > hits);
         CHECK(alarm_hits > alarms);
+        inotify_check();
         CHECK(host_timer_hits > host_hits);
         CHECK(timer_gettime(host_timers[1], &left) == 0 && left.it_value.tv_sec > 35000 && left.it_value.tv_sec <= 36000);
         CHECK(left.it_interval.tv_sec == 7 && left.it_interval.tv_nsec == 8);
