@@ -24,7 +24,6 @@
 
 #define TABLE_FDS_MAX IMAGE_FDS_MAX
 #define TIMERFD_TRIES 16U
-#define MQUEUE_MAGIC 0x19800202 /* linux/magic.h has it not */
 
 static int kcmp(pid_t a, pid_t b, int type, unsigned long x, unsigned long y) {
         long r = syscall(SYS_kcmp, a, b, type, x, y);

@@ -13,6 +13,7 @@
 #include "inject.h"
 #include "profile.h"
 
+#define MQUEUE_MAGIC 0x19800202 /* of statfs(2); linux/magic.h has it not */
 #define SAVE_DEADLINE_NS (UINT64_C(10) * 1000000000U) /* for stopping all tasks */
 
 typedef struct SaveThread {

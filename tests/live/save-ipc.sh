@@ -38,6 +38,18 @@ refused() {
         end mine
 }
 
+queues() { # of POSIX, which an image does not keep, are not lost without a word
+        run queues "$D/out-queues" sh -c ': >/dev/mqueue/.left && echo made; exec sleep 1000'
+        await 30 says "$D/out-queues" made
+        out=$(sctl save queues "$D/image-queues" 2>&1)
+        is $? 1 "$WHO: a POSIX message queue that nobody has open is refused"
+        contains "$out" "a POSIX message queue (/dev/mqueue/.left)" "$WHO: … by its name"
+        check "$WHO: … and nothing is left of the image" test ! -e "$D/image-queues"
+        check "$WHO: … it can be removed" sctl exec queues rm /dev/mqueue/.left
+        check "$WHO: … and the sandbox saved" sctl save queues "$D/image-queues"
+        reaped "$RUN"
+}
+
 lies() { # what the image says is checked before anything is made
         local change said
         local -A lies=( # what is changed, and what is said
@@ -68,6 +80,7 @@ everything() {
         mine "$D"
         twice
         refused
+        queues
         lies
         await 10 daemons_gone
 }
