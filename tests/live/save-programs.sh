@@ -19,7 +19,7 @@ middle() {
         rm -f "$D/end"
         : >"$D/out-$name"
         mine "$D/out-$name"
-        run "$name" "$D/out0" --env D="$D" --ro-bind "$TESTDIR/work" sh -c "exec >>$D/out-$name 2>&1; $*; $last_word"
+        run "$name" "$D/out0" --env D="$D" --network private --ro-bind "$TESTDIR/work" sh -c "exec >>$D/out-$name 2>&1; $*; $last_word"
         for ((i = 1; i <= times; i++)); do
                 await 30 eval "[ \$(stat -c %s $D/out-$name) -gt $said ]"
                 said=$(stat -c %s "$D/out-$name")
@@ -49,6 +49,7 @@ programs() {
         middle asyncio 'all is well' "python3 -u $TESTDIR/work/loop.py"
         middle sqlite '40|820' "sh $TESTDIR/work/transaction | stdbuf -oL sqlite3 $D/db"
         middle node 'all is well' "node $TESTDIR/work/node.js"
+        middle redis 'all is well' "redis-server --bind 127.0.0.1 --dir /tmp --save '' >/dev/null & python3 -u $TESTDIR/work/clients.py"
         await 10 daemons_gone
 }
 
@@ -135,6 +136,60 @@ setInterval(() => {
     console.log('all is well');
     process.exit(0);
 }, 200);
+END_OF_FILE
+cat >"$TESTDIR/work/clients.py" <<'END_OF_FILE'
+import socket, threading, time
+
+CLIENTS, ROUNDS = 20, 60
+wrong = []
+turn = threading.Barrier(CLIENTS + 1)
+
+def connect():
+    for _ in range(600):
+        try:
+            return socket.create_connection(("127.0.0.1", 6379))
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    raise SystemExit("redis does not answer")
+
+def client(number):
+    try:
+        connection = connect()
+        answers = connection.makefile("rb")
+        def ask(*words):
+            connection.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
+            line = answers.readline()
+            return answers.read(int(line[1:]) + 2)[:-2] if line[:1] == b"$" else line[1:].strip()
+        for n in range(1, ROUNDS + 1):
+            value = b"%d " % n * 500
+            for expected, words in ((b"%d" % n, (b"INCR", b"count%d" % number)), (b"OK", (b"SET", b"key%d" % number, value)),
+                                    (value, (b"GET", b"key%d" % number))):
+                answer = ask(*words)
+                if answer != expected:
+                    wrong.append((number, n, words[0], answer[:50]))
+            turn.wait(60)
+    except Exception as error:
+        wrong.append((number, repr(error)))
+        turn.abort()
+
+threads = [threading.Thread(target=client, args=(i,)) for i in range(CLIENTS)]
+for thread in threads:
+    thread.start()
+try:
+    for n in range(ROUNDS):
+        turn.wait(60)
+        time.sleep(0.02)
+        if n % 10 == 0:
+            print(n)
+except threading.BrokenBarrierError:
+    pass
+for thread in threads:
+    thread.join()
+print("wrong: %s" % wrong if wrong else "all is well", flush=True)
+connection = connect()
+connection.sendall(b"SHUTDOWN NOSAVE\r\n")
+connection.recv(1)
+raise SystemExit(bool(wrong))
 END_OF_FILE
 chmod -R a+rX "$TESTDIR/work"
 each_user programs
