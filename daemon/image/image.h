@@ -402,7 +402,8 @@ typedef struct ImageFile {
         size_t n_sizes;
         uint32_t outside;     /* OUTSIDE: the number it has to come by: the lowest that any process has it under */
         uint64_t rdev;        /* DEVICE */
-        uint64_t value;       /* EVENTFD: count; SIGNALFD: mask; TIMERFD: ticks; PIDFD: pid; PTY: 1 master; INOTIFY: 1: had events */
+        uint64_t value;       /* EVENTFD: count; SIGNALFD: mask; TIMERFD: ticks; PIDFD: pid; PTY: 1 master; INOTIFY: 1: had events;
+                               * OUTSIDE: 1: the pipe of sentry-init to its launcher */
         bool semaphore;       /* EVENTFD */
         int32_t clock;        /* TIMERFD */
         uint32_t timer_flags; /* TIMERFD: of timerfd_settime(2) */

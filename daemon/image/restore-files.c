@@ -354,9 +354,12 @@ static int64_t open_outside(Restore *restore, const ImageFile *file) {
         RestoreProcess *init = &restore->processes[0];
         int64_t number;
 
-        number = is_ours(restore, (int) file->outside)
-                         ? -EBADF
-                         : inject_call(&init->inject, SYS_fcntl, file->outside, F_DUPFD_CLOEXEC, 0);
+        if (file->value == 1) /* the pipe of sentry-init: the stub has that one of its launcher's */
+                number = inject_call(&init->inject, SYS_fcntl, (uint64_t) restore->status_number, F_DUPFD_CLOEXEC, 0);
+        else if (is_ours(restore, (int) file->outside))
+                number = -EBADF;
+        else
+                number = inject_call(&init->inject, SYS_fcntl, file->outside, F_DUPFD_CLOEXEC, 0);
         if (number == -EBADF && file->was && streq(file->was, "/dev/null")) /* one is as good as the other */
                 return restore_open(restore, init, &(ImagePlace) { .path = (char *) "/dev/null" }, file->flags);
         if (number == -EBADF && file->outside <= 2)

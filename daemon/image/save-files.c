@@ -787,7 +787,9 @@ int save_files(Save *save) {
                 r = finish_pipes(&files);
         if (r >= 0)
                 r = finish_sockets(&files);
-        if (r >= 0)
+        if (r >= 0) {
+                find_status_pipe(&files);
                 check_flying(&files);
+        }
         return r;
 }

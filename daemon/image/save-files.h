@@ -76,6 +76,9 @@ int describe_pty(FileContext *context, ImageFile *file, const struct stat *st);
 /* Which of the files is the controlling terminal of whom. */
 void find_terminals(Files *files);
 int finish_pipes(Files *files);
+/* Marks the pipe by which sentry-init tells its launcher of the program: the next launcher has one of its own. */
+void find_status_pipe(Files *files);
+
 /* The place of an inode that inotify watches. -ENOENT. */
 int find_watched(Files *files, uint64_t ino, ImagePlace *ret);
 

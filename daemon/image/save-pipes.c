@@ -209,6 +209,31 @@ void find_terminals(Files *files) {
         }
 }
 
+/* ---- sentry-init ---- */
+
+void find_status_pipe(Files *files) {
+        const Save *save = files->save;
+        const ImageProcess *init = save->image->processes;
+        _cleanup_free_ char *exe = NULL;
+        const ImageFdTable *table;
+        const char *name;
+
+        if (save->n_processes == 0 || init->fd_table >= save->image->n_fd_tables ||
+            save_read_link(save->processes[0].pid, "exe", &exe) < 0)
+                return;
+        name = strrchr(exe, '/');
+        if (!startswith(name ? name + 1 : exe, "sentry-init"))
+                return;
+        /* It has closed all but this and a signalfd. */
+        table = save->image->fd_tables + init->fd_table;
+        for (size_t i = 0; i < table->n; i++) {
+                ImageFile *file = save->image->files + table->items[i].file;
+
+                if (file->kind == IMAGE_FILE_OUTSIDE && (file->flags & O_ACCMODE) == O_WRONLY)
+                        file->value = 1;
+        }
+}
+
 /* ---- inotify ---- */
 
 static bool is_watched(const char *path, uint64_t ino, Save *save, ImagePlace *ret) {

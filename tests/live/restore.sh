@@ -51,6 +51,22 @@ shells() { # what a shell script and its pipe line are
         end sh2
 }
 
+with_init() {
+        local run
+        run init "$D/out-init" --init sh -c 'trap "echo asked to; exit 9" HUP; echo ready; while :; do sleep 0.05; done'
+        await 30 says "$D/out-init" ready
+        run=$RUN
+        check "$WHO: a sandbox with --init is saved" sctl save init "$D/image-init"
+        reaped "$run"
+        restore init "$D/out-init" "$D/image-init"
+        check "$WHO: … and restored it has it" eval 'sctl ps init | grep -q "^ *1 .* sentry-init "'
+        check "$WHO: … which takes a signal" sctl signal init HUP
+        reaped "$RUN"
+        is "$RC" 9 "$WHO: … to the program, and its status to whoever waits"
+        contains "$(cat "$D/out-init")" 'asked to' "$WHO: … that has its standard output"
+        rm -rf "$D/image-init"
+}
+
 outside() {
         echo first >"$D/five"
         : >"$D/out-fd"
@@ -121,7 +137,7 @@ restoring() {
         D=$WORK/save
         mkdir -m 755 "$D"
         mine "$D"
-        for t in ${TESTS_ONLY:-everything shells outside refusals deaths}; do "$t"; done
+        for t in ${TESTS_ONLY:-everything shells with_init outside refusals deaths}; do "$t"; done
         await 10 daemons_gone
 }
 
