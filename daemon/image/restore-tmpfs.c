@@ -88,8 +88,27 @@ static int make_node(Restore *restore, const ImageTmpfs *tmpfs, size_t index, in
         return r;
 }
 
+/* Other users of the sandbox have no numbers that we could give files to: the first process can, and has the capability. */
+static int set_owner(Restore *restore, const ImageTmpfs *tmpfs, const ImageNode *node) {
+        RestoreProcess *init = &restore->processes[0];
+        _cleanup_free_ char *path = NULL;
+        uint64_t at;
+        int r;
+
+        if (!restore->options.many_users || (node->uid == 0 && node->gid == 0))
+                return 0;
+        if (asprintf(&path, "%s/%s", tmpfs->mount, node->path) < 0)
+                return -ENOMEM;
+        r = restore_put(restore, init, 0, path, strlen(path) + 1, &at);
+        if (r >= 0)
+                r = (int) inject_call(&init->inject, SYS_lchown, at, node->uid, node->gid);
+        if (r >= 0 && S_ISREG(node->mode) && (node->mode & (S_ISUID | S_ISGID))) /* which that has taken away */
+                r = (int) inject_call(&init->inject, SYS_chmod, at, node->mode & 07777);
+        return r;
+}
+
 /* From the deepest on, as making what is inside changes a directory's times. */
-static int set_attributes(const Restore *restore, const ImageNode *node, int mount_fd) {
+static int set_attributes(Restore *restore, const ImageTmpfs *tmpfs, const ImageNode *node, int mount_fd) {
         const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { node->mtime_sec, node->mtime_nsec } };
         _cleanup_close_ int parent = -EBADF;
         const char *name;
@@ -101,11 +120,11 @@ static int set_attributes(const Restore *restore, const ImageNode *node, int mou
                 return parent;
         if (node->path[0] == '\0')
                 name = ".";
-        if (restore->options.many_users && fchownat(parent, name, node->uid, node->gid, AT_SYMLINK_NOFOLLOW) < 0)
-                return -errno;
         if (!S_ISLNK(node->mode) && fchmodat(parent, name, node->mode & 07777, 0) < 0)
                 return -errno;
-        return utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+        if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        return set_owner(restore, tmpfs, node); /* last: then it is not ours any more */
 }
 
 static int fill_mount(Restore *restore, const ImageTmpfs *tmpfs, int root_fd) {
@@ -122,7 +141,7 @@ static int fill_mount(Restore *restore, const ImageTmpfs *tmpfs, int root_fd) {
                         return restore_fail(restore, r, "cannot make %s/%s", tmpfs->mount, tmpfs->nodes[i].path);
         }
         for (size_t i = tmpfs->n_nodes; i-- > 0;) {
-                r = set_attributes(restore, &tmpfs->nodes[i], mount_fd);
+                r = set_attributes(restore, tmpfs, &tmpfs->nodes[i], mount_fd);
                 if (r < 0)
                         return restore_fail(restore, r, "cannot set the attributes of %s/%s", tmpfs->mount, tmpfs->nodes[i].path);
         }

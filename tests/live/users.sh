@@ -53,6 +53,23 @@ capabilities() {
         is "$(sctl run -p caps sh -c 'sed -n "s/^NoNewPrivs:.//p" /proc/self/status')" 1 "$w: no_new_privs all the same"
 }
 
+saved() { # files of other users come back as theirs
+        local w=$1 d=$WORK/saved run
+        mkdir -p "$d"
+        mine "$d"
+        sctl run -p range --name owners sh -c 'touch /tmp/x && chown 33:44 /tmp/x && mkdir /tmp/y && chown 5:6 /tmp/y && touch /tmp/z; sleep 300' &
+        run=$!
+        await 10 eval '[ "$(sctl exec owners ls /tmp | wc -l)" = 3 ]'
+        check "$w: it is saved" sctl save owners "$d/image"
+        reaped "$run"
+        sctl restore --name owners "$d/image" </dev/null &
+        run=$!
+        await 20 running owners
+        is "$(sctl exec owners stat -c %u:%g /tmp/x /tmp/y /tmp/z | tr '\n' ' ')" "33:44 5:6 0:0 " "$w: … and restored files are whose they were"
+        sctl kill owners
+        reaped "$run"
+}
+
 range() {
         local w=$WHO pid out first
         [ -n "${USERS_TEST_INSIDE:-}" ] || { skip "$w: a range of users" "needs root, to give one away"; return; }
@@ -69,6 +86,7 @@ range() {
         is "$(sctl run -p range sh -c 'touch /tmp/x && chown 33:44 /tmp/x && stat -c %u:%g /tmp/x')" 33:44 "$w: files are given away"
         is "$(sctl run -p range setpriv --reuid 33 --regid 44 --clear-groups sh -c 'id -u; id -g; hostname; cat /proc/version >/dev/null')" \
                 $'33\n44\nsandbox' "$w: a program that changes its user is served on"
+        saved "$w"
         profile range-mounts <<<'{ "sentry": { "extends": "range", "mounts": "emulated" } }'
         is "$(sctl run -p range-mounts sh -c 'mkdir -p /tmp/x /tmp/closed/x && chmod 700 /tmp/closed && exec setpriv --reuid 33 \
                 --regid 44 --clear-groups sh -c "mount -t tmpfs t /tmp/x && stat -c %u:%g /tmp/x && umount /tmp/x && echo gone
