@@ -23,6 +23,7 @@
 #define EVENTS_MAX (1U << 20)  /* to fill a queue with; fs.inotify.max_queued_events is 16,384 */
 #define EVENTS_AT_A_TIME 4096U
 #define TRIES_MAX 10U
+#define READS_MAX 10000U /* whoever is busy in what is watched shall not keep us */
 
 typedef struct Filler { /* a file that only we know, to make events with */
         int fd;          /* of the inotify */
@@ -41,7 +42,7 @@ static int take_events(const Filler *filler, int leave, uint32_t *masks) {
 
         if (!buffer)
                 return -ENOMEM;
-        for (;;) {
+        for (unsigned i = 0; i < READS_MAX; i++) {
                 const struct inotify_event *event;
                 int waiting;
                 ssize_t n;
@@ -58,6 +59,7 @@ static int take_events(const Filler *filler, int leave, uint32_t *masks) {
                         *masks |= event->mask;
                 }
         }
+        return -EBUSY;
 }
 
 /* Numbers are given out in turn: uses up those to that one. */
