@@ -65,6 +65,7 @@ static int let_go(Restorer *restorer) {
                 return r;
         restorer->listener = -EBADF;
         /* Before anybody runs: with their processes, timers are armed again. */
+        task_table_open(&sentry->kernel->tasks);
         sentry_started(sentry);
         r = task_table_sync(&sentry->kernel->tasks);
         if (r < 0)
@@ -156,6 +157,7 @@ int restorer_start(Restorer *restorer, Sentry *sentry, int directory_fd, bool la
         pid_t pid;
 
         *restorer = (Restorer) { .sentry = sentry, .lazy = lazy, .control_fd = -EBADF, .listener = -EBADF };
+        task_table_close(&sentry->kernel->tasks);
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
         r = imager_spawn(sentry, "restore", true, (const int[]) { fds[1], directory_fd }, 2, &pid, &pidfd);
