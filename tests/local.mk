@@ -133,6 +133,7 @@ EXTRA_DIST += \
 	$(lint_tests) \
 	tests/live/restore-sockets.py \
 	tests/live/save-killer.py \
+	tests/live/save-steps.py \
 	tests/live/save-program.py \
 	tests/.shellcheckrc \
 	tests/lib/boot.bash \
