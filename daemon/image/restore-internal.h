@@ -169,6 +169,8 @@ int restore_queue(Restore *restore, const ImageSocket *socket, int other);
 int restore_late_queues(Restore *restore);
 static inline bool socket_is_late(const ImageSocket *socket) { return socket->n_ancillary > 0; }
 int restore_socket_options(Restore *restore, const ImageFile *file, int number);
+/* restore-datagrams.c: what UDP sockets have to read, when all sockets are there. */
+int restore_datagrams(Restore *restore);
 /* restore-tcp.c: a connection, with its other end, if that is in the image. Number in the first process, among ours. */
 int restore_tcp(Restore *restore, const ImageFile *file);
 /* What comes after all that listens. */

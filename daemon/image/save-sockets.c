@@ -395,7 +395,9 @@ int finish_sockets(Files *files) {
                 else if (file->kind == IMAGE_FILE_INET && file->socket && !file->socket->listening &&
                          file->socket->protocol != IPPROTO_TCP) {
                         r = save_queue(files, i);
-                        refuse_datagrams(files, i);
+                        /* In a network of its own anybody's can be sent again. */
+                        if (files->host_network || file->socket->protocol != IPPROTO_UDP)
+                                refuse_datagrams(files, i);
                 }
         }
         return r < 0 ? r : finish_tcp(files);
