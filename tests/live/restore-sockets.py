@@ -477,6 +477,34 @@ def datagrams():
 
 
 @case
+def datagrams_unread():
+    """Of one that has an address, of one that has none, and of one that is gone; with a file."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    server.bind("/tmp/unread")
+    named, unnamed, gone = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(3)]
+    named.bind("\0unread")
+    named.sendto(b"from somebody", "/tmp/unread")
+    unnamed.connect("/tmp/unread")
+    unnamed.send(pattern(50000, 1))
+    gone.connect("/tmp/unread")
+    with open("/dev/null", "rb") as null:
+        pass_on(gone, b"a file", [null])
+    gone.close()
+
+    def check():
+        server.settimeout(TIMEOUT)
+        same(server.recvfrom(100), (b"from somebody", b"\0unread"), "the first")
+        same(server.recvfrom(60000), (pattern(50000, 1), None), "the second")
+        data, fds = receive(server, 100)
+        same((data, len(fds), os.read(fds[0], 1)), (b"a file", 1, b""), "the third")
+        os.close(fds[0])
+        server.sendto(b"back", b"\0unread")
+        same(read(named, 4), b"back", "an answer")
+
+    return check
+
+
+@case
 def udp():
     """Of senders that are there, and gone; to a socket for any address, one that is connected, and one for both versions of IP."""
     anywhere = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
