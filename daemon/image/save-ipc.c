@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kcmp.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
@@ -18,6 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
+#include "open-inside.h"
 #include "save.h"
 #include "util.h"
 
@@ -504,8 +504,6 @@ static void refuse_others(Save *save) {
 /* POSIX message queues, which the image does not keep: they are seen where their file system is mounted, and all of its
  * mounts show the same. */
 static void refuse_queues(Save *save) {
-        struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
-
         for (size_t i = 0; i < save->profile->n_mounts; i++) {
                 const ProfileMount *mount = save->profile->mounts + i;
                 _cleanup_(closedirp) DIR *dir = NULL;
@@ -515,7 +513,7 @@ static void refuse_queues(Save *save) {
 
                 if (mount->type != PROFILE_MOUNT_MQUEUE)
                         continue;
-                fd = (int) syscall(SYS_openat2, save->root_fd, mount->destination, &how, sizeof(how));
+                fd = open_inside(save->root_fd, mount->destination, O_RDONLY | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
                 if (fd < 0)
                         continue; /* hidden by a later mount */
                 if (fstatfs(fd, &fs) < 0 || fs.f_type != MQUEUE_MAGIC || !(dir = fdopendir(fd))) {
