@@ -44,8 +44,8 @@ const Verb verb_ipc = {
         .name = "ipc",
         .arguments = "[NAME]",
         .summary = "List shared memory, message queues and semaphores of a sandbox",
-        .details = "KIND is shm, msg or sem of System V, or mqueue: a POSIX queue, whose KEY is its name; those are seen\n"
-                   "where the profile has a mount of type mqueue. COUNT is of a shm who is attached, of queues the\n"
+        .details = "KIND is shm, msg or sem of System V, or mqueue: a POSIX queue, whose KEY is its name; in the\n"
+                   "host's mounts, those that are mounted. COUNT is of a shm who is attached, of queues the\n"
                    "messages in them, of a sem its semaphores. A CREATOR that has ended is not shown.\n",
         .aside = true,
         .lists = true,

@@ -110,6 +110,7 @@ typedef enum LaunchFd {
         LAUNCH_FD_HOSTNAME, /* what lies over /proc/sys/kernel/hostname and domainname, for writing */
         LAUNCH_FD_DOMAINNAME,
         LAUNCH_FD_MAKER,    /* MakerRequest goes here */
+        LAUNCH_FD_MQUEUE,   /* a mount of its POSIX message queues that is nowhere */
         _LAUNCH_FD_MAX,
 } LaunchFd;
 

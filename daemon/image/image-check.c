@@ -340,6 +340,8 @@ static int check_file(Check *check, const ImageFile *file) {
                 r = check_index(check, "object", file->object, check->image->n_objects, file->kind != IMAGE_FILE_MEMFD);
         if (r >= 0 && file->object != IMAGE_NONE && check->image->objects[file->object].kind == IMAGE_OBJECT_SYSV)
                 r = bad(check, "object: shared memory of System V is no file");
+        if (r >= 0 && file->kind == IMAGE_FILE_MQUEUE && file->value >= check->image->n_mqueues)
+                r = bad(check, "value: %" PRIu64 ", and there are %zu mqueues", file->value, check->image->n_mqueues);
         if (r >= 0 && file->object == IMAGE_NONE &&
             (file->kind == IMAGE_FILE_REGULAR || file->kind == IMAGE_FILE_DIRECTORY || file->kind == IMAGE_FILE_FIFO ||
              file->kind == IMAGE_FILE_DEVICE || file->kind == IMAGE_FILE_PATH))
@@ -467,6 +469,24 @@ static int check_ipc(Check *check, const ImageIpc *ipc) {
                                    ipc->types[i], ipc->sizes[i], IMAGE_MESSAGE_MAX);
         return check_sizes(check, ipc->sizes, ipc->n_sizes, ipc->messages.size);
 }
+static int check_mqueue(Check *check, const ImageMqueue *queue) {
+        int r;
+
+        if (!queue->name || !*queue->name || strchr(queue->name, '/') || streq(queue->name, ".") || streq(queue->name, ".."))
+                return bad(check, "name: is missing, or no name of a queue");
+        r = check_blob(check, "messages", &queue->messages);
+        if (r < 0)
+                return r;
+        if (queue->n_priorities != queue->n_sizes || queue->n_sizes > queue->max_messages ||
+            (queue->n_sizes == 0 && queue->messages.size > 0))
+                return bad(check, "sizes and priorities are %zu and %zu, for %" PRIu64 " bytes and %" PRIu32 " messages at most",
+                           queue->n_sizes, queue->n_priorities, queue->messages.size, queue->max_messages);
+        for (size_t i = 0; i < queue->n_sizes; i++)
+                if (queue->sizes[i] > queue->message_size || queue->priorities[i] >= IMAGE_MQUEUE_PRIORITIES)
+                        return bad(check, "message %zu: %" PRIu64 " bytes of priority %" PRIu32 ", allowed are %" PRIu32 " and less than %u",
+                                   i, queue->sizes[i], queue->priorities[i], queue->message_size, IMAGE_MQUEUE_PRIORITIES);
+        return check_sizes(check, queue->sizes, queue->n_sizes, queue->messages.size);
+}
 
 int image_check(const Image *image, char **ret_message) {
         Check check = { .image = image, .ret_message = ret_message, .where = "image" };
@@ -512,6 +532,10 @@ int image_check(const Image *image, char **ret_message) {
         for (size_t i = 0; r >= 0 && i < image->n_ipc; i++) {
                 (void) snprintf(check.where, sizeof(check.where), "ipc[%zu]", i);
                 r = check_ipc(&check, image->ipc + i);
+        }
+        for (size_t i = 0; r >= 0 && i < image->n_mqueues; i++) {
+                (void) snprintf(check.where, sizeof(check.where), "mqueues[%zu]", i);
+                r = check_mqueue(&check, image->mqueues + i);
         }
         return r;
 }

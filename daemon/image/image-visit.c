@@ -143,6 +143,7 @@ static void visit_thread(Visit *v, void *item) {
         visit_u64(v, "clearTid", &thread->clear_tid, UINT64_MAX);
         visit_u32(v, "parentDeathSignal", &thread->pdeathsig, SIGNALS);
         visit_u64(v, "timerSlack", &thread->timer_slack_ns, INT64_MAX);
+        visit_u32(v, "personality", &thread->personality, UINT32_MAX);
         visit_u32(v, "policy", &thread->policy, 7);
         visit_u32(v, "priority", &thread->priority, 99);
         visit_i32(v, "nice", &thread->nice, -20, 19);
@@ -195,7 +196,6 @@ static void visit_process(Visit *v, void *item) {
         visit_string(v, "comm", &process->comm, 64);
         visit_bool(v, "subreaper", &process->subreaper);
         visit_i32(v, "oomScoreAdj", &process->oom_score_adj, -1000, 1000);
-        visit_u32(v, "personality", &process->personality, UINT32_MAX);
         visit_u32(v, "dumpable", &process->dumpable, 2);
         visit_bool(v, "thpDisabled", &process->thp_disabled);
         visit_u64(v, "coredumpFilter", &process->coredump_filter, UINT32_MAX);
@@ -426,6 +426,21 @@ static void visit_ipc(Visit *v, void *item) {
         visit_numbers(v, "types", &ipc->types, &ipc->n_types, sizeof(int64_t), IMAGE_MESSAGES_MAX);
 }
 
+static void visit_mqueue(Visit *v, void *item) {
+        ImageMqueue *queue = item;
+
+        visit_string(v, "name", &queue->name, NAME_MAX);
+        visit_bool(v, "removed", &queue->removed);
+        visit_u32(v, "mode", &queue->mode, 07777);
+        visit_u32(v, "uid", &queue->uid, UINT32_MAX);
+        visit_u32(v, "gid", &queue->gid, UINT32_MAX);
+        visit_u32(v, "maxMessages", &queue->max_messages, IMAGE_MQUEUE_MESSAGES_MAX);
+        visit_u32(v, "messageSize", &queue->message_size, IMAGE_MQUEUE_MESSAGE_MAX);
+        visit_blob(v, "messages", &queue->messages);
+        visit_numbers(v, "sizes", &queue->sizes, &queue->n_sizes, sizeof(uint64_t), IMAGE_MQUEUE_MESSAGES_MAX);
+        visit_numbers(v, "priorities", &queue->priorities, &queue->n_priorities, sizeof(uint32_t), IMAGE_MQUEUE_MESSAGES_MAX);
+}
+
 /* What is checked before anything else is looked at comes first. */
 static void visit_image(Visit *v, Image *image) {
         Visit inner;
@@ -452,6 +467,7 @@ static void visit_image(Visit *v, Image *image) {
         visit_array(v, "objects", image->objects, image->n_objects, IMAGE_FILES_MAX, visit_object);
         visit_array(v, "tmpfs", image->tmpfs, image->n_tmpfs, 4096, visit_tmpfs);
         visit_array(v, "ipc", image->ipc, image->n_ipc, IMAGE_IPC_MAX, visit_ipc);
+        visit_array(v, "mqueues", image->mqueues, image->n_mqueues, IMAGE_MQUEUES_MAX, visit_mqueue);
 }
 
 /* Version and features, before anything that a later version may have changed. */

@@ -16,6 +16,7 @@ const char *image_feature_to_string(int feature) {
                 [IMAGE_FEATURE_ZSTD] = "zstd",
                 [IMAGE_FEATURE_TCP] = "tcp",
                 [IMAGE_FEATURE_SYSV] = "sysv",
+                [IMAGE_FEATURE_MQUEUE] = "mqueue",
         };
 
         return names[feature];
@@ -125,6 +126,7 @@ const char *image_file_kind_to_string(int kind) {
                 [IMAGE_FILE_TTY] = "tty",
                 [IMAGE_FILE_UNIX] = "unix",
                 [IMAGE_FILE_INET] = "inet",
+                [IMAGE_FILE_MQUEUE] = "mqueue",
                 [IMAGE_FILE_NAMESPACE] = "namespace",
                 [IMAGE_FILE_OUTSIDE] = "outside",
         };
@@ -210,6 +212,12 @@ static void ipc_done(ImageIpc *ipc) {
         free(ipc->types);
 }
 
+static void mqueue_done(ImageMqueue *queue) {
+        free(queue->name);
+        free(queue->sizes);
+        free(queue->priorities);
+}
+
 Image *image_free(Image *image) {
         if (!image)
                 return NULL;
@@ -242,6 +250,9 @@ Image *image_free(Image *image) {
         for (size_t i = 0; i < image->n_ipc; i++)
                 ipc_done(image->ipc + i);
         free(image->ipc);
+        for (size_t i = 0; i < image->n_mqueues; i++)
+                mqueue_done(image->mqueues + i);
+        free(image->mqueues);
         free(image);
         return NULL;
 }

@@ -39,6 +39,10 @@
 #define IMAGE_UNDO_MAX 1048576U
 #define IMAGE_MESSAGES_MAX 1048576U
 #define IMAGE_MESSAGE_MAX 65536U  /* bytes of one message */
+#define IMAGE_MQUEUES_MAX 65536U
+#define IMAGE_MQUEUE_MESSAGES_MAX 65536U       /* in one queue: mq_overview(7) */
+#define IMAGE_MQUEUE_MESSAGE_MAX (16U << 20)   /* bytes of one */
+#define IMAGE_MQUEUE_PRIORITIES 32768U
 #define IMAGE_PATH_MAX 4096U
 #define IMAGE_NONE UINT32_MAX /* an index of nothing */
 
@@ -47,6 +51,7 @@ typedef enum ImageFeature {
         IMAGE_FEATURE_ZSTD,    /* page files are compressed */
         IMAGE_FEATURE_TCP,     /* connected TCP sockets */
         IMAGE_FEATURE_SYSV,    /* System V IPC objects */
+        IMAGE_FEATURE_MQUEUE,  /* POSIX message queues */
         _IMAGE_FEATURE_MAX,
 } ImageFeature;
 
@@ -209,6 +214,7 @@ typedef struct ImageThread {
         uint64_t clear_tid;        /* set_tid_address(2) */
         uint32_t pdeathsig;
         uint64_t timer_slack_ns;
+        uint32_t personality;
         uint32_t policy, priority; /* SCHED_*; sched_priority */
         int32_t nice;
         uint32_t sched_flags;
@@ -251,7 +257,6 @@ typedef struct ImageProcess {
         char *comm;           /* of a zombie; else the threads' */
         bool subreaper;
         int32_t oom_score_adj;
-        uint32_t personality;
         uint32_t dumpable;    /* prctl(2) PR_GET_DUMPABLE */
         bool thp_disabled;
         uint64_t coredump_filter;
@@ -299,6 +304,7 @@ typedef enum ImageFileKind {
         IMAGE_FILE_TTY,       /* /dev/tty, place */
         IMAGE_FILE_UNIX,      /* socket */
         IMAGE_FILE_INET,      /* socket: UDP, TCP */
+        IMAGE_FILE_MQUEUE,    /* value */
         IMAGE_FILE_NAMESPACE, /* place.path: "uts:" and the like: of the sandbox's own */
         IMAGE_FILE_OUTSIDE,   /* opened outside of the sandbox: given again at the restore */
         _IMAGE_FILE_KIND_MAX,
@@ -402,7 +408,7 @@ typedef struct ImageFile {
         size_t n_sizes;
         uint32_t outside;     /* OUTSIDE: the number it has to come by: the lowest that any process has it under */
         uint64_t rdev;        /* DEVICE */
-        uint64_t value;       /* EVENTFD: count; SIGNALFD: mask; TIMERFD: ticks; PIDFD: pid; PTY: 1 master; INOTIFY: 1: had events;
+        uint64_t value;       /* EVENTFD: count; SIGNALFD: mask; TIMERFD: ticks; PIDFD: pid; PTY: 1 master; INOTIFY: 1: had events; MQUEUE: of Image.mqueues;
                                * OUTSIDE: 1: the pipe of sentry-init to its launcher */
         bool semaphore;       /* EVENTFD */
         int32_t clock;        /* TIMERFD */
@@ -470,6 +476,19 @@ typedef struct ImageIpc {
         size_t n_types;
 } ImageIpc;
 
+/* A POSIX message queue; mq_overview(7). */
+typedef struct ImageMqueue {
+        char *name;          /* without the slash at the start */
+        bool removed;        /* it has no name any more, but somebody has it open */
+        uint32_t mode, uid, gid;
+        uint32_t max_messages, message_size;
+        ImageBlob messages;  /* their bytes, one after the other, as they would be received */
+        uint64_t *sizes;     /* of each */
+        size_t n_sizes;
+        uint32_t *priorities; /* as many */
+        size_t n_priorities;
+} ImageMqueue;
+
 /* ---- the whole ---- */
 
 typedef struct ImagePageFile {
@@ -488,7 +507,7 @@ typedef struct Image {
         uint32_t walls;      /* bit (1 << LaunchWall) */
         uint32_t n_cpus;     /* online when it was saved */
         int64_t started_usec; /* CLOCK_REALTIME */
-        ImageBlob kernel;    /* what kernel_record() writes */
+        ImageBlob kernel;    /* what kernel_image() writes */
         uint64_t memory;     /* bytes of memory in page files, for progress */
         ImagePageFile *page_files;
         size_t n_page_files;
@@ -505,6 +524,8 @@ typedef struct Image {
         size_t n_tmpfs;
         ImageIpc *ipc;
         size_t n_ipc;
+        ImageMqueue *mqueues;
+        size_t n_mqueues;
 } Image;
 
 const char *image_feature_to_string(int feature);

@@ -30,6 +30,7 @@ sentry_imager_SOURCES = \
 	daemon/image/restore-ipc.c \
 	daemon/image/restore-main.c \
 	daemon/image/restore-memory.c \
+	daemon/image/restore-mqueues.c \
 	daemon/image/restore-protocol.h \
 	daemon/image/restore-queues.c \
 	daemon/image/restore-sockets.c \
@@ -43,9 +44,11 @@ sentry_imager_SOURCES = \
 	daemon/image/save-calls.c \
 	daemon/image/save-files.c \
 	daemon/image/save-files.h \
+	daemon/image/save-inotify.c \
 	daemon/image/save-ipc.c \
 	daemon/image/save-main.c \
 	daemon/image/save-maps.c \
+	daemon/image/save-mqueues.c \
 	daemon/image/save-pages.c \
 	daemon/image/save-pipes.c \
 	daemon/image/save-queues.c \

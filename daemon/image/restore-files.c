@@ -400,6 +400,8 @@ static int64_t open_file(Restore *restore, const ImageFile *file) {
                 return restore_call(restore, &restore->processes[0], "make an epoll", SYS_epoll_create1, EPOLL_CLOEXEC);
         case IMAGE_FILE_INOTIFY:
                 return restore_inotify(restore, file);
+        case IMAGE_FILE_MQUEUE:
+                return reopen(restore, restore->mqueues[file->value], file->flags);
         case IMAGE_FILE_NAMESPACE:
                 return open_namespace(restore, file);
         case IMAGE_FILE_OUTSIDE:

@@ -76,6 +76,7 @@ struct Restore {
         int *files;              /* owned: number of each of image->files in the first process, or -1 */
         int *others;             /* owned: likewise of their other ends, that nobody has and that are needed a while */
         int *objects;            /* owned: likewise of image->objects, open for reading and writing */
+        int *mqueues;            /* owned: likewise of image->mqueues, open for reading and writing */
         int *page_files;         /* owned: likewise of image->page_files */
         RestoreMapped *mapped;   /* owned */
         size_t n_mapped;
@@ -134,6 +135,11 @@ int restore_ipc(Restore *restore);
 int restore_undo(Restore *restore, RestoreProcess *process);
 int restore_last_changes(Restore *restore, RestoreProcess *process);
 int restore_ipc_owners(Restore *restore);
+
+/* restore-mqueues.c: POSIX message queues; then, when all are open that shall be, owners and modes. */
+int restore_mqueues(Restore *restore);
+int restore_mqueue_owners(Restore *restore);
+
 /* Maps shared memory of System V. */
 int restore_attach_memory(Restore *restore, RestoreProcess *process, const ImageMap *map);
 

@@ -191,9 +191,11 @@ static int restore_new(ImageReader *reader, const RestoreOptions *options, Resto
         restore->files = new_numbers(restore->image->n_files);
         restore->others = new_numbers(restore->image->n_files);
         restore->objects = new_numbers(restore->image->n_objects);
+        restore->mqueues = new_numbers(restore->image->n_mqueues);
         restore->page_files = new_numbers(restore->image->n_page_files);
         *ret = restore;
-        if (!restore->processes || !restore->files || !restore->others || !restore->objects || !restore->page_files)
+        if (!restore->processes || !restore->files || !restore->others || !restore->objects || !restore->mqueues ||
+            !restore->page_files)
                 return -ENOMEM;
         for (size_t i = 0; i < restore->image->n_processes; i++) {
                 RestoreProcess *process = &restore->processes[i];
@@ -219,6 +221,7 @@ Restore *restore_free(Restore *restore) {
         free(restore->files);
         free(restore->others);
         free(restore->objects);
+        free(restore->mqueues);
         free(restore->page_files);
         free(restore->mapped);
         free(restore->pipes);
@@ -317,6 +320,8 @@ static int prepare(Restore *restore) {
         if (r >= 0)
                 r = restore_ipc(restore);
         if (r >= 0)
+                r = restore_mqueues(restore);
+        if (r >= 0)
                 r = restore_mapped_files(restore);
         if (r >= 0)
                 r = restore_files(restore);
@@ -342,6 +347,8 @@ static int prepare(Restore *restore) {
                 r = for_each_process(restore, restore_last_changes);
         if (r >= 0)
                 r = restore_ipc_owners(restore);
+        if (r >= 0)
+                r = restore_mqueue_owners(restore);
         if (r >= 0)
                 r = restore_seals(restore);
         if (r >= 0)

@@ -17,7 +17,6 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/timerfd.h>
-#include <sys/vfs.h>
 
 #include "save-files.h"
 #include "util.h"
@@ -300,11 +299,8 @@ static int describe_locks(FileContext *context, ImageFile *file) {
 
 static int describe_path(FileContext *context, ImageFile *file, const struct stat *st) {
         Save *save = context->files->save;
-        struct statfs fs;
         int r;
 
-        if (fstatfs(context->fd, &fs) >= 0 && fs.f_type == MQUEUE_MAGIC)
-                return files_refuse(context, "a POSIX message queue");
         r = save_place(save, context->link, st->st_ino, &file->place);
         if (S_ISREG(st->st_mode)) {
                 file->kind = IMAGE_FILE_REGULAR;
@@ -344,8 +340,6 @@ int files_outside(FileContext *context, ImageFile *file) {
         return 0;
 }
 
-static int describe_inotify(FileContext *context, ImageFile *file);
-
 static int describe(FileContext *context, ImageFile *file) {
         static const struct {
                 const char *link;
@@ -371,37 +365,13 @@ static int describe(FileContext *context, ImageFile *file) {
                 return describe_memfd(context, file, &st);
         if (context->link[0] != '/')
                 return files_refuse(context, "a file of a kind that is not saved yet");
+        if (!(file->flags & O_PATH) && is_mqueue(context->fd, &st))
+                return describe_mqueue(context, file, &st);
         if (!is_mounted(context->files, info_number(context->info, "mnt_id", 10))) {
                 file->rdev = S_ISCHR(st.st_mode) ? st.st_rdev : 0;
                 return files_outside(context, file);
         }
         return describe_path(context, file, &st);
-}
-
-/* Paths of watches are not to be had; inodes are: those are looked for where programs of the sandbox have them open. Events
- * cannot be read without taking them away: that there are some is all that is told. */
-static int describe_inotify(FileContext *context, ImageFile *file) {
-        struct pollfd pollfd = { .fd = context->fd, .events = POLLIN };
-
-        file->kind = IMAGE_FILE_INOTIFY;
-        file->value = poll(&pollfd, 1, 0) > 0;
-        for (const char *p = context->info; (p = strstr(p, "inotify wd:")); p++) {
-                ImageInotify watch = {}, *entry;
-                uint64_t ino;
-
-                if (sscanf(p, "inotify wd:%" SCNx32 " ino:%" SCNx64 " sdev:%*x mask:%" SCNx32, (uint32_t *) &watch.wd, &ino,
-                           &watch.mask) != 3)
-                        return -EIO;
-                if (find_watched(context->files, ino, &watch.place) < 0)
-                        return files_refuse(context, "inotify watches inode %" PRIu64 ", whose path cannot be found", ino);
-                entry = IMAGE_APPEND(file->inotify, file->n_inotify);
-                if (!entry) {
-                        free(watch.place.path);
-                        return -ENOMEM;
-                }
-                *entry = watch;
-        }
-        return 0;
 }
 
 /* ---- descriptions ---- */
@@ -484,7 +454,8 @@ static int new_file(Files *files, size_t process, pid_t pid, int number, int des
         *ret = context.index;
         r = describe(&context, file);
         if (r >= 0 && (flying || file->kind == IMAGE_FILE_PIPE || file->kind == IMAGE_FILE_FIFO || file->kind == IMAGE_FILE_UNIX ||
-                       file->kind == IMAGE_FILE_INET || file->kind == IMAGE_FILE_PTY || file->kind == IMAGE_FILE_TIMERFD))
+                       file->kind == IMAGE_FILE_INET || file->kind == IMAGE_FILE_PTY || file->kind == IMAGE_FILE_TIMERFD ||
+                       file->kind == IMAGE_FILE_MQUEUE))
                 known->fd = TAKE_FD(fd); /* looked at again when all are known */
         return r;
 }
@@ -736,6 +707,7 @@ static void files_done(Files *files) {
         free(files->table_process);
         free(files->mounts);
         free(files->sockets);
+        free(files->mqueues);
 }
 
 /* One that is due and that the kernel has not come to yet says neither that it expires nor that it has: by now it has. */
@@ -790,6 +762,7 @@ int save_files(Save *save) {
         if (r >= 0) {
                 find_status_pipe(&files);
                 check_flying(&files);
+                r = finish_mqueues(&files);
         }
         return r;
 }

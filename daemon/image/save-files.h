@@ -35,6 +35,12 @@ typedef struct NetSocket {
         Endpoint local, remote;  /* of TCP */
 } NetSocket;
 
+/* A POSIX message queue: Image.mqueues[i] is Files.mqueues[i]. */
+typedef struct SaveMqueue {
+        uint64_t ino;
+        uint32_t holder; /* of Image.files: one that is this queue; IMAGE_NONE: nobody has it open */
+} SaveMqueue;
+
 typedef struct Files {
         Save *save;
         Known *known;
@@ -47,6 +53,8 @@ typedef struct Files {
         size_t n_mounts;
         NetSocket *sockets;     /* owned: of the sandbox's network namespace, by inode */
         size_t n_sockets;
+        SaveMqueue *mqueues;    /* owned */
+        size_t n_mqueues;
         bool host_network;      /* that is the host's */
 } Files;
 
@@ -79,8 +87,8 @@ int finish_pipes(Files *files);
 /* Marks the pipe by which sentry-init tells its launcher of the program: the next launcher has one of its own. */
 void find_status_pipe(Files *files);
 
-/* The place of an inode that inotify watches. -ENOENT. */
-int find_watched(Files *files, uint64_t ino, ImagePlace *ret);
+/* save-inotify.c */
+int describe_inotify(FileContext *context, ImageFile *file);
 
 /* save-sockets.c */
 int sockets_list(Files *files);
@@ -98,6 +106,12 @@ int find_flying(Files *files);
 int save_queue(Files *files, uint32_t index);
 /* When it is known what all files are: refuses those that only a message has and that cannot be made again for it. */
 void check_flying(Files *files);
+
+/* save-mqueues.c */
+bool is_mqueue(int fd, const struct stat *st);
+int describe_mqueue(FileContext *context, ImageFile *file, const struct stat *st);
+/* All of them, with what is in them, unless there is a reason against the save. */
+int finish_mqueues(Files *files);
 
 /* save-tcp.c: connections, when all sockets are known. */
 int finish_tcp(Files *files);

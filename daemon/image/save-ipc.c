@@ -3,7 +3,6 @@
 /* Objects of System V IPC, which are the namespace's and nobody's: the first process is made to ask for all of them. What
  * tells a process alone (SEM_UNDO) each process is made to ask for. */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,9 +14,7 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 
-#include "open-inside.h"
 #include "save.h"
 #include "util.h"
 
@@ -501,47 +498,29 @@ static void refuse_others(Save *save) {
         }
 }
 
-/* POSIX message queues, which the image does not keep: they are seen where their file system is mounted, and all of its
- * mounts show the same. */
-static void refuse_queues(Save *save) {
-        for (size_t i = 0; i < save->profile->n_mounts; i++) {
-                const ProfileMount *mount = save->profile->mounts + i;
-                _cleanup_(closedirp) DIR *dir = NULL;
-                const struct dirent *entry;
-                struct statfs fs;
-                int fd;
+int save_is_in_our_namespace(const Save *save, const char *name) {
+        struct stat ours, theirs;
+        char path[64];
 
-                if (mount->type != PROFILE_MOUNT_MQUEUE)
-                        continue;
-                fd = open_inside(save->root_fd, mount->destination, O_RDONLY | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
-                if (fd < 0)
-                        continue; /* hidden by a later mount */
-                if (fstatfs(fd, &fs) < 0 || fs.f_type != MQUEUE_MAGIC || !(dir = fdopendir(fd))) {
-                        safe_close(fd);
-                        continue;
-                }
-                while ((entry = readdir(dir)))
-                        if (!streq(entry->d_name, ".") && !streq(entry->d_name, ".."))
-                                save_refuse(save, "a POSIX message queue (%s/%s); remove it, mq_unlink(3)", mount->destination, entry->d_name);
-                return;
-        }
+        (void) snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int) save->init, name);
+        if (stat(path, &theirs) < 0)
+                return -errno;
+        (void) snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+        return stat(path, &ours) < 0 ? -errno : ours.st_ino == theirs.st_ino;
 }
 
 int save_ipc(Save *save) {
-        struct stat ours, theirs;
         Session session;
-        char path[64];
         int r;
 
-        (void) snprintf(path, sizeof(path), "/proc/%d/ns/ipc", (int) save->init);
-        if (stat("/proc/self/ns/ipc", &ours) < 0 || stat(path, &theirs) < 0)
-                return save_fail(save, -errno, "the IPC namespace of the sandbox cannot be looked at: %s", strerror(errno));
-        if (ours.st_ino == theirs.st_ino) {
+        r = save_is_in_our_namespace(save, "ipc");
+        if (r < 0)
+                return save_fail(save, r, "the IPC namespace of the sandbox cannot be looked at: %s", strerror(-r));
+        if (r > 0) {
                 /* What is there is the host's. */
                 refuse_others(save);
                 return 0;
         }
-        refuse_queues(save);
         r = session_begin(&session, save, 0, AREA);
         if (r >= 0)
                 r = is_there_any(&session);

@@ -13,7 +13,6 @@
 #include "inject.h"
 #include "profile.h"
 
-#define MQUEUE_MAGIC 0x19800202 /* of statfs(2); linux/magic.h has it not */
 #define SAVE_DEADLINE_NS (UINT64_C(10) * 1000000000U) /* for stopping all tasks */
 
 typedef struct SaveThread {
@@ -122,6 +121,8 @@ void save_calls_end(Save *save, SaveProcess *process, Inject *inject);
 int save_calls_open(Save *save, size_t process, uint64_t size, uint64_t mapped, Inject *ret);
 int save_calls_close(Save *save, SaveProcess *process, SaveThread *thread, Inject *inject);
 
+/* Whether the namespace of this name in /proc/PID/ns is the host's. */
+int save_is_in_our_namespace(const Save *save, const char *name);
 /* save-ipc.c: System V IPC, when all is known of the tasks. */
 int save_ipc(Save *save);
 /* The index of the object of shared memory with this id; IMAGE_NONE without memory. */

@@ -48,7 +48,7 @@ static const char *const allowed[] = {
         /* sentry-imager, which inherits this filter: to start, to make files in the sandbox, and to save it */
         "set_tid_address", "pwrite64", "mkdirat", "symlinkat", "linkat", "mknodat", "fchmod", "fchmodat", "fchownat",
         "utimensat", "inotify_rm_watch",
-        "renameat", "renameat2", "fsync", "tee", "rt_sigtimedwait", "nanosleep", "clock_nanosleep", "get_robust_list",
+        "renameat", "renameat2", "fsync", "tee", "mq_timedreceive", "mq_timedsend", "rt_sigtimedwait", "nanosleep", "clock_nanosleep", "get_robust_list",
         /* what sanitizers and malloc of other libcs use */
         "sched_yield", "prctl", "arch_prctl", "getcwd", "mincore",
 };

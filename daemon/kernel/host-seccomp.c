@@ -334,6 +334,7 @@ int host_seccomp_init(HostSeccomp *host, Sentry *sentry) {
                 .pid_ns_fd = -EBADF,
                 .sock_diag_fd = -EBADF,
                 .sysvipc_fds = { -EBADF, -EBADF, -EBADF },
+                .mqueue_fd = -EBADF,
                 .name_fds = { -EBADF, -EBADF },
                 .maker_fd = -EBADF,
                 .maker_diag_fd = -EBADF,
@@ -348,6 +349,7 @@ void host_seccomp_done(HostSeccomp *host) {
         host_clocks_done(&host->clocks);
         host->proc_fd = safe_close(host->proc_fd);
         host->pid_ns_fd = safe_close(host->pid_ns_fd);
+        host->mqueue_fd = safe_close(host->mqueue_fd);
         host_seccomp_handles(host, handles);
         for (size_t i = 0; i < HOST_HANDLES; i++)
                 *handles[i] = safe_close(*handles[i]);
@@ -402,6 +404,7 @@ int host_seccomp_attach(HostSeccomp *host, pid_t init_pid, int fds[]) {
         host->name_fds[0] = TAKE_FD(fds[LAUNCH_FD_HOSTNAME]);
         host->name_fds[1] = TAKE_FD(fds[LAUNCH_FD_DOMAINNAME]);
         host->maker_fd = TAKE_FD(fds[LAUNCH_FD_MAKER]);
+        host->mqueue_fd = TAKE_FD(fds[LAUNCH_FD_MQUEUE]);
         host_unix_attach(host);
         return 0;
 }

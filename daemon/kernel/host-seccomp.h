@@ -44,6 +44,7 @@ typedef struct HostSeccomp {
         uint64_t net_ns, ipc_ns; /* inodes of its network and IPC namespace */
         int sock_diag_fd;        /* owned; a socket of sock_diag(7) in net_ns, or -EBADF */
         int sysvipc_fds[3];      /* owned; /proc/sysvipc/shm, msg and sem of ipc_ns, or -EBADF */
+        int mqueue_fd;           /* owned; a mount of the POSIX message queues of ipc_ns, or -EBADF */
         int name_fds[2];         /* owned; what programs see as /proc/sys/kernel/hostname and domainname, or -EBADF */
         int maker_fd;            /* owned; who makes its UNIX sockets: MakerRequest. -EBADF: they are the host's to make */
         uint64_t maker_net_ns;   /* inode of the network namespace in which it makes them */

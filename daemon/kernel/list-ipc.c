@@ -208,9 +208,8 @@ static void put_queue(Sentry *sentry, Lines *lines, int dir_fd, const char *name
         lines_end(lines);
 }
 
-/* Queues have names where their file system is mounted, which is a profile's to say; where nobody has it they have
- * none to be found by. */
-static int list_queues(Sentry *sentry, GuestPid pid, Lines *lines) {
+/* The queues of a namespace that was made in the sandbox, where one there has mounted them; -ENOENT. All mounts show the same. */
+static int open_mounted_queues(Sentry *sentry, GuestPid pid) {
         /* The path is without links, unless the sandbox changes it under our eyes. */
         _cleanup_free_ char *text = NULL;
         char path[64], *rest, *line;
@@ -230,9 +229,7 @@ static int list_queues(Sentry *sentry, GuestPid pid, Lines *lines) {
                 return -errno;
         rest = text;
         while ((line = strsep(&rest, "\n"))) {
-                _cleanup_(closedirp) DIR *dir = NULL;
                 char target[PATH_MAX];
-                const struct dirent *entry;
                 struct statfs fs;
                 int dir_fd;
 
@@ -241,16 +238,31 @@ static int list_queues(Sentry *sentry, GuestPid pid, Lines *lines) {
                 dir_fd = open_inside(root_fd, target, O_RDONLY | O_DIRECTORY, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
                 if (dir_fd < 0)
                         continue;
-                if (fstatfs(dir_fd, &fs) < 0 || fs.f_type != MQUEUE_MAGIC || !(dir = fdopendir(dir_fd))) {
-                        safe_close(dir_fd);
-                        continue;
-                }
-                while ((entry = readdir(dir)))
-                        if (entry->d_name[0] != '.')
-                                put_queue(sentry, lines, dir_fd, entry->d_name);
-                return lines->error; /* all of them show the same */
+                if (fstatfs(dir_fd, &fs) >= 0 && fs.f_type == MQUEUE_MAGIC)
+                        return dir_fd;
+                safe_close(dir_fd);
         }
-        return 0;
+        return -ENOENT;
+}
+
+static int list_queues(Sentry *sentry, GuestPid pid, bool inside, Lines *lines) {
+        _cleanup_(closedirp) DIR *dir = NULL;
+        const struct dirent *entry;
+        int dir_fd;
+
+        dir_fd = inside && sentry->host.mqueue_fd >= 0 ?
+                openat(sentry->host.mqueue_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : open_mounted_queues(sentry, pid);
+        if (dir_fd < 0)
+                return 0; /* a kernel without them, or nobody has mounted them */
+        dir = fdopendir(dir_fd);
+        if (!dir) {
+                safe_close(dir_fd);
+                return -errno;
+        }
+        while ((entry = readdir(dir)))
+                if (!streq(entry->d_name, ".") && !streq(entry->d_name, ".."))
+                        put_queue(sentry, lines, dir_fd, entry->d_name);
+        return lines->error;
 }
 
 int list_ipc(Sentry *sentry, GuestPid pid, Lines *lines) {
@@ -272,5 +284,5 @@ int list_ipc(Sentry *sentry, GuestPid pid, Lines *lines) {
                         return -ESRCH;
         }
         r = list_sysv(sentry, lines, inside);
-        return r < 0 ? r : list_queues(sentry, pid, lines);
+        return r < 0 ? r : list_queues(sentry, pid, inside, lines);
 }

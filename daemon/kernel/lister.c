@@ -71,7 +71,7 @@ static void close_others(const Sentry *sentry, int fd) {
         const HostSeccomp *host = &sentry->host;
         int keep[] = {
                 fd, host->proc_fd, host->pid_ns_fd, host->sock_diag_fd, host->maker_diag_fd, host->sysvipc_fds[0],
-                host->sysvipc_fds[1], host->sysvipc_fds[2], sentry->cgroup.fd, INT_MAX,
+                host->sysvipc_fds[1], host->sysvipc_fds[2], host->mqueue_fd, sentry->cgroup.fd, INT_MAX,
         }, low = STDERR_FILENO + 1;
 
         for (size_t round = 0; round < ELEMENTSOF(keep); round++) {

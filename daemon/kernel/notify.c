@@ -452,6 +452,25 @@ static void watch_parked(Notifier *notifier) {
         (void) sd_event_source_set_enabled(notifier->watch_source, SD_EVENT_ONESHOT);
 }
 
+/* A call is there, and the sandbox shall be paused before anybody receives it. */
+static bool is_pause_due(Notifier *notifier) {
+        if (notifier->pause_in > 0 && notifier->sentry->state == SENTRY_RUNNING && --notifier->pause_in == 0)
+                notifier->pause_due = true;
+        return notifier->pause_due;
+}
+
+static void pause_if_due(Notifier *notifier) {
+        _cleanup_free_ char *message = NULL;
+        int r;
+
+        if (!notifier->pause_due)
+                return;
+        notifier->pause_due = false;
+        r = sentry_pause(notifier->sentry, &message);
+        if (r < 0)
+                log_warning("%s: cannot be paused as SENTRYD_PAUSE_AT says: %s", notifier->sentry->name, message ?: strerror(-r));
+}
+
 /* Receives one call into a slot. 0; -EAGAIN: nothing is there; other errors: the listener is of no use. */
 static int receive(Notifier *notifier, Listener *listener, NotifySlot *slot) {
         JournalSlot *in_journal = kept(notifier, slot);
@@ -496,7 +515,7 @@ static unsigned receive_batch(Notifier *notifier, Listener *listener, NotifySlot
                         }
                 }
                 slot = slot_find_free(notifier, &position);
-                if (!slot)
+                if (!slot || is_pause_due(notifier))
                         break;
                 r = receive(notifier, listener, slot);
                 if (r == -EAGAIN)
@@ -723,5 +742,6 @@ void notifier_dispatch(Notifier *notifier, const struct pollfd *fds, unsigned n_
                         hang_up(notifier, listener);
                 listener = next;
         }
+        pause_if_due(notifier);
         watch_parked(notifier);
 }

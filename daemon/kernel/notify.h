@@ -49,6 +49,8 @@ struct Notifier {
         LIST_HEAD(, Listener) listeners; /* owned */
         unsigned n_listeners;
         bool receiving;                  /* false while paused */
+        uint64_t pause_in;               /* so many calls from now the sandbox is paused; 0: never. Not recorded */
+        bool pause_due;
         NotifySlot *slots;               /* owned; NOTIFY_SLOTS of them, each with the one of the journal that has its
                                           * number */
         NotifySlot *serving;             /* the call that is in service, NULL: none */

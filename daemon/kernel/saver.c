@@ -191,7 +191,7 @@ static int write_records(Saver *saver) {
         timekeeper_pause(&sentry->kernel->timekeeper);
         saver->clocks_stopped = true;
         record_init_write(&record);
-        r = kernel_record(sentry->kernel, &record);
+        r = kernel_image(sentry->kernel, &record);
         for (size_t done = 0; r >= 0 && done < record.size;) {
                 ssize_t n = write(saver->records_fd, record.data + done, record.size - done);
 
@@ -377,6 +377,7 @@ static int start(Saver *saver, const SaveOptions *options) {
                         [IMAGER_FD_PROC - IMAGER_FD_CONTROL] = sentry->host.proc_fd,
                         [IMAGER_FD_PID_NS - IMAGER_FD_CONTROL] = sentry->host.pid_ns_fd,
                         [IMAGER_FD_RECORDS - IMAGER_FD_CONTROL] = saver->records_fd,
+                        [IMAGER_FD_MQUEUE - IMAGER_FD_CONTROL] = sentry->host.mqueue_fd >= 0 ? sentry->host.mqueue_fd : sentry->host.pid_ns_fd,
                 };
 
                 r = imager_spawn(sentry, "save", false, fds, ELEMENTSOF(fds), &saver->pid, &saver->pidfd);

@@ -35,6 +35,7 @@ typedef struct KeptSentry {
         bool cgroup_partial;
         uint64_t user_ns, pid_ns, uts_ns, net_ns, ipc_ns, maker_net_ns;
         int handles[HOST_HANDLES];
+        int mqueue_fd;
         int64_t offsets_ns[_HOST_CLOCK_MAX];
         uint32_t n_launches, n_listeners;
         KeptLaunch launches[LAUNCHES_MAX];
@@ -102,6 +103,7 @@ static int kept_record(KeptSentry *kept, Record *record) {
         record_u64(record, "ipc-ns", &kept->ipc_ns);
         record_u64(record, "maker-net-ns", &kept->maker_net_ns);
         record_bytes(record, "handles", kept->handles, sizeof(kept->handles));
+        record_int(record, "mqueue-fd", &kept->mqueue_fd);
         record_u32(record, "pid-level", &kept->pid_level);
         record_bytes(record, "clock-offsets", kept->offsets_ns, sizeof(kept->offsets_ns));
         record_u32(record, "launches", &kept->n_launches);
@@ -149,6 +151,7 @@ static void kept_of(const Sentry *sentry, KeptSentry *ret) {
                 .cgroup_partial = sentry->cgroup.partial,
                 .proc_fd = sentry->host.proc_fd,
                 .pid_ns_fd = sentry->host.pid_ns_fd,
+                .mqueue_fd = sentry->host.mqueue_fd,
                 .user_ns = sentry->host.user_ns,
                 .pid_ns = sentry->host.pid_ns,
                 .uts_ns = sentry->host.uts_ns,
@@ -216,6 +219,7 @@ uint32_t sentry_table(const Sentry *sentry, RendezvousFd table[static RENDEZVOUS
         host_seccomp_handles((HostSeccomp *) &sentry->host, handles);
         for (size_t i = 0; i < HOST_HANDLES; i++)
                 add_fd(table, &n, RENDEZVOUS_HANDLE, *handles[i]);
+        add_fd(table, &n, RENDEZVOUS_HANDLE, sentry->host.mqueue_fd);
         LIST_FOREACH(listener, &sentry->notifier.listeners, link)
                 add_fd(table, &n, RENDEZVOUS_LISTENER, listener->fd);
         LIST_FOREACH(launch, &sentry->launches, link) {
@@ -294,6 +298,7 @@ static int take(Sentry *sentry, const KeptSentry *kept) {
         memcpy(sentry->cgroup.name, kept->cgroup_name, sizeof(sentry->cgroup.name));
         sentry->host.proc_fd = take_fd(kept->proc_fd);
         sentry->host.pid_ns_fd = take_fd(kept->pid_ns_fd);
+        sentry->host.mqueue_fd = take_fd(kept->mqueue_fd);
         sentry->host.user_ns = kept->user_ns;
         sentry->host.pid_ns = kept->pid_ns;
         sentry->host.uts_ns = kept->uts_ns;
@@ -345,6 +350,7 @@ int sentry_read(Sentry *sentry, Record *record) {
 
         if (!kept)
                 return -ENOMEM;
+        kept->mqueue_fd = -EBADF; /* of a sentry-kernel that had none */
         r = kernel_snapshot(sentry->kernel, record);
         while (r >= 0 && record_peek(record, type)) {
                 if (streq(type, "sentry")) {

@@ -210,6 +210,7 @@ int sentry_new(const char *name, const char *document, int journal_fd, int rundi
 
 int sentry_start(Sentry *sentry, int bus_fd, int launch_fd) {
         const char *text = getenv("SENTRYD_JOURNAL");
+        const char *pause_at = getenv("SENTRYD_PAUSE_AT");
         bool journal = !text || !streq(text, "0");
         int r;
 
@@ -220,6 +221,8 @@ int sentry_start(Sentry *sentry, int bus_fd, int launch_fd) {
                 journal_start(&sentry->journal, sentry->kernel, sentry_snapshot, sentry);
         else
                 log_warning("%s: SENTRYD_JOURNAL=0: a crash of sentry-kernel will be the end of the sandbox", sentry->name);
+        if (pause_at)
+                sentry->notifier.pause_in = strtoull(pause_at, NULL, 10);
         r = launch_server_add(sentry, launch_fd);
         if (r < 0)
                 return r;

@@ -117,6 +117,14 @@ static void open_views(int ret[static _LAUNCH_FD_MAX]) {
         ret[LAUNCH_FD_SEM] = open("/proc/sysvipc/sem", O_RDONLY | O_CLOEXEC);
 }
 
+/* The same, when there is a namespace of mounts of our own; with no other this is nobody's to make. */
+static void open_mqueues(int ret[static _LAUNCH_FD_MAX]) {
+        char message[256];
+
+        (void) tree_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, &ret[LAUNCH_FD_MQUEUE],
+                        message, sizeof(message));
+}
+
 /* What chooses the ids of System V IPC, by whoever has the capability in the namespace: sentry-stub has it. */
 static void open_next_ids(int ret[static 3]) {
         static const char *const names[] = { "shm", "msg", "sem" };
@@ -357,6 +365,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                         r = mounts_apply(request->profile, hostname_fds, failure);
                         handles[LAUNCH_FD_HOSTNAME] = r < 0 ? -EBADF : hostname_fds[0];
                         handles[LAUNCH_FD_DOMAINNAME] = r < 0 ? -EBADF : hostname_fds[1];
+                        open_mqueues(handles);
                 }
         }
         if (r < 0)

@@ -23,6 +23,7 @@ struct Embedded {
         Manager *manager; /* not owned; immutable */
         int listen_fd;    /* owned */
         int lock_fd;      /* owned; immutable: locked until we exit */
+        int directory_fd; /* owned; immutable: where the socket was made. What has its path now may be another's */
         struct sockaddr_un address; /* immutable: of listen_fd; a path */
         sd_event_source *listen_source; /* owned */
         sd_event_source *pause_source;  /* owned: ends a pause in accepting; or NULL */
@@ -124,10 +125,19 @@ static int embedded_watch(Embedded *e) {
         return sd_event_add_io(e->manager->event, &e->listen_source, e->listen_fd, EPOLLIN, on_listen, e);
 }
 
+static void embedded_unlink(Embedded *e) {
+        if (e->directory_fd >= 0 && unlinkat(e->directory_fd, strrchr(e->address.sun_path, '/') + 1, 0) < 0 && errno != ENOENT)
+                log_warning_errno(errno, "Failed to remove %s: %m", e->address.sun_path);
+}
+
 /* Makes the socket again after it was removed. We hold the lock, so that nobody else does. */
 static int embedded_listen_again(Embedded *e) {
         _cleanup_close_ int fd = -EBADF;
+        struct stat st;
 
+        /* It was removed with all that was in it, and what may have come in its place is not ours. */
+        if (fstat(e->directory_fd, &st) < 0 || st.st_nlink == 0)
+                return -ESTALE;
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return -errno;
@@ -150,9 +160,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata) {
         Embedded *e = userdata;
         int r;
 
-        if (unlink(e->address.sun_path) < 0 && errno != ENOENT)
-                log_warning_errno(errno, "Failed to remove %s: %m", e->address.sun_path);
-
+        embedded_unlink(e);
         /* Nobody new gets here from now on, but somebody may have just before. */
         while ((r = embedded_accept(e)) > 0)
                 ;
@@ -220,6 +228,7 @@ static int embedded_take_fds(Embedded *e) {
 static int embedded_open_runtime(Embedded *e) {
         _cleanup_free_ char *directory = strdup(e->address.sun_path);
         char *slash;
+        int r;
 
         if (!directory)
                 return log_oom();
@@ -227,7 +236,11 @@ static int embedded_open_runtime(Embedded *e) {
         if (slash == directory)
                 slash++;
         *slash = '\0';
-        return runtime_open(&e->manager->runtime, MANAGER_EMBEDDED, directory);
+        r = runtime_open(&e->manager->runtime, MANAGER_EMBEDDED, directory);
+        if (r < 0)
+                return r;
+        e->directory_fd = fcntl(e->manager->runtime.fd, F_DUPFD_CLOEXEC, 0);
+        return e->directory_fd < 0 ? log_error_errno(errno, "Failed to open %s: %m", directory) : 0;
 }
 
 int embedded_start(Manager *m) {
@@ -239,7 +252,7 @@ int embedded_start(Manager *m) {
                 return log_oom();
 
         e->manager = m;
-        e->listen_fd = e->lock_fd = -EBADF;
+        e->listen_fd = e->lock_fd = e->directory_fd = -EBADF;
 
         r = embedded_take_fds(e);
         if (r >= 0)
@@ -277,8 +290,9 @@ Embedded *embedded_free(Embedded *e) {
 
         /* While we hold the lock the path is ours, and nobody else's. */
         if (e->listen_fd >= 0)
-                (void) unlink(e->address.sun_path);
+                embedded_unlink(e);
         safe_close(e->listen_fd);
+        safe_close(e->directory_fd);
         safe_close(e->lock_fd);
         free(e);
         return NULL;

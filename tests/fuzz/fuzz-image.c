@@ -59,6 +59,8 @@ static void follow(const Image *image) {
 
                 for (size_t j = 0; j < file->n_watches; j++)
                         touched += image->files[file->watches[j].file].position;
+                if (file->kind == IMAGE_FILE_MQUEUE)
+                        touched += image->mqueues[file->value].mode;
                 if (file->kind == IMAGE_FILE_MEMFD)
                         touched += image->objects[file->object].size;
                 if ((file->kind == IMAGE_FILE_UNIX || file->kind == IMAGE_FILE_INET) && file->socket->peer != IMAGE_NONE)
@@ -88,6 +90,15 @@ static void follow(const Image *image) {
                         bytes += ipc->sizes[j];
                 if (ipc->type == 'q' && bytes != ipc->messages.size)
                         die("messages of other bytes than there are");
+        }
+        for (size_t i = 0; i < image->n_mqueues; i++) {
+                const ImageMqueue *queue = image->mqueues + i;
+                uint64_t bytes = 0;
+
+                for (size_t j = 0; j < queue->n_priorities; j++)
+                        bytes += queue->sizes[j];
+                if (bytes != queue->messages.size || strchr(queue->name, '/'))
+                        die("a POSIX message queue that is none");
         }
         for (size_t i = 0; i < image->n_objects; i++)
                 touch_runs(image, &image->objects[i].runs);
@@ -158,12 +169,14 @@ static const char seed_text[] =
         "{\"kind\":\"inet\",\"socket\":{\"family\":2,\"type\":1,\"protocol\":6,\"address\":[0,16],\"peerAddress\":[16,16],\"peer\":6,"
         "\"queue\":[0,4],\"sendQueue\":[4,4],\"options\":[6,1,1],\"tcp\":{\"kind\":\"open\",\"sendSequence\":7,\"receiveSequence\":9}}},"
         "{\"kind\":\"inet\",\"socket\":{\"family\":10,\"type\":1,\"protocol\":6,\"address\":[0,28],\"peerAddress\":[28,28],\"peer\":5,"
-        "\"tcp\":{\"kind\":\"open\",\"sendSequence\":9,\"receiveSequence\":7}}}],\"objects\":[{\"kind\":\"memfd\",\"name\":\"m\","
+        "\"tcp\":{\"kind\":\"open\",\"sendSequence\":9,\"receiveSequence\":7}}},{\"kind\":\"mqueue\",\"value\":0}],\"objects\":[{\"kind\":\"memfd\",\"name\":\"m\","
         "\"size\":5000,\"runs\":[[4096,4096,0,4096,4096]]},{\"kind\":\"sysv\",\"sysvId\":32769,\"size\":6000,"
         "\"runs\":[[0,4096,0,4096,4096]]}],\"tmpfs\":[{\"mount\":\"/tmp\",\"nodes\":[{\"path\":\"\",\"mode\":16877},"
         "{\"path\":\"a/b\",\"mode\":33188,\"size\":10,\"runs\":[[0,4096,0,8192,4096]]},{\"path\":\"l\",\"mode\":41471,\"target\":\"x\"}]}],"
         "\"ipc\":[{\"type\":\"s\",\"id\":1,\"values\":[1,2],\"pids\":[1,0],\"undo\":[2,1,-5]},{\"type\":\"m\",\"id\":32769,\"key\":5,"
-        "\"mode\":384,\"object\":1},{\"type\":\"q\",\"maxBytes\":100,\"messages\":[0,7],\"sizes\":[3,0,4],\"types\":[1,2,3]}]}";
+        "\"mode\":384,\"object\":1},{\"type\":\"q\",\"maxBytes\":100,\"messages\":[0,7],\"sizes\":[3,0,4],\"types\":[1,2,3]}],"
+        "\"mqueues\":[{\"name\":\"q\",\"mode\":384,\"maxMessages\":5,\"messageSize\":10,\"messages\":[0,7],\"sizes\":[3,0,4],"
+        "\"priorities\":[2,1,0]}]}";
 
 static uint64_t random_state;
 

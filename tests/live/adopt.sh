@@ -150,6 +150,26 @@ as_current() { if [ "$WHO" = user ] && [ "$(id -u)" -eq 0 ]; then as_user /usr/b
 
 each_user embedded
 
+# A runtime directory that goes with a session and is made again by the next one, before the daemon of the old has ended.
+moved() {
+        local old dir
+        dir=$(runtime)/sentryd
+        sctl run true
+        old=$(managers)
+        rm -r "$dir"
+        sctl run --name next sleep 1000 &
+        started $!
+        await 20 running next
+        check "$LABEL: a daemon whose directory was removed ends" await 20 gone "$old"
+        check "$LABEL: … and leaves the socket of the next one alone" running next
+        sctl kill next
+        wait $!
+        check "$LABEL: … which ends, too" await 20 daemons_gone
+}
+WHO=$([ "$(id -u)" -eq 0 ] && echo root || echo user)
+LABEL="runtime directory"
+moved
+
 # ---- on a bus, with somebody who starts it again as a service manager does
 
 export DBUS_SESSION_BUS_ADDRESS=$bus_address

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A program for save-ipc.sh with objects of System V IPC, which knows what they should be. At each SIGUSR1 it looks whether
+/* A program for save-ipc.sh with objects of System V IPC and POSIX message queues, which knows what they should be. At each SIGUSR1 it looks whether
  * all is as it was, says so in a line ("checked N", or "failed N: WHAT"), and makes again what looking has used up. "ready" at
  * first. */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -18,7 +21,9 @@
 #include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096U
@@ -271,6 +276,125 @@ static void queue_check(void) {
         start_receiver();
 }
 
+/* ---- queues of POSIX -------------------------------------------------------------------------------------------- */
+
+#define MQ_NAME "/open"          /* and open for reading, and for writing; the same name one had that was removed */
+#define MQ_UNOPENED "/.unopened" /* nobody has it open */
+#define MQ_FULL "/full"          /* a child that counts waits for room in it */
+#define MQ_ASKED "/asked"        /* and one waits for a message here, and answers it there */
+#define MQ_ANSWERS "/answers"
+
+typedef struct Post {
+        const char *text;
+        unsigned priority;
+} Post;
+
+/* As they are received. */
+static const Post posts[] = { { "the most urgent", 32767 }, { "first of 5", 5 }, { "second of 5", 5 }, { "", 0 }, { "last", 0 } };
+static const unsigned order_sent[] = { 1, 3, 0, 2, 4 };
+static mqd_t mq_reader, mq_writer, mq_removed, mq_full, mq_asked, mq_answers;
+static uint32_t counted;
+static struct stat unopened_stat;
+
+static mqd_t mq_make(const char *name, int flags, mode_t mode, long max, long size) {
+        struct mq_attr attributes = { .mq_maxmsg = max, .mq_msgsize = size };
+        mqd_t q = mq_open(name, flags | O_CREAT | O_EXCL, mode, &attributes);
+
+        MUST(q >= 0);
+        return q;
+}
+
+static void mq_post_all(mqd_t q) {
+        for (unsigned i = 0; i < 5; i++)
+                CHECK(mq_send(q, posts[order_sent[i]].text, strlen(posts[order_sent[i]].text), posts[order_sent[i]].priority) == 0);
+}
+
+static void mq_take_all(mqd_t q, size_t size) {
+        char text[9000];
+        struct mq_attr attributes;
+
+        CHECK(mq_getattr(q, &attributes) == 0 && attributes.mq_curmsgs == 5 && attributes.mq_msgsize == (long) size);
+        for (unsigned i = 0; i < 5 && !failed; i++) {
+                unsigned priority = 0;
+                ssize_t n = mq_receive(q, text, size, &priority);
+
+                if (n != (ssize_t) strlen(posts[i].text) || memcmp(text, posts[i].text, (size_t) n) != 0 || priority != posts[i].priority)
+                        fail("message %u is \"%.*s\" of priority %u", i, (int) n, text, priority);
+        }
+}
+
+static void mqueues_set_up(void) {
+        mqd_t unopened;
+
+        (void) umask(0);
+        mq_removed = mq_make(MQ_NAME, O_RDWR | O_NONBLOCK, 0600, 6, 300);
+        MUST(mq_unlink(MQ_NAME) == 0);
+        mq_reader = mq_make(MQ_NAME, O_RDONLY | O_NONBLOCK, 0640, 5, 100);
+        mq_writer = mq_open(MQ_NAME, O_WRONLY);
+        MUST(mq_writer >= 0);
+        unopened = mq_make(MQ_UNOPENED, O_RDWR, 0604, 10, 8192);
+        mq_full = mq_make(MQ_FULL, O_RDWR, 0600, 1, 4);
+        mq_asked = mq_make(MQ_ASKED, O_RDWR, 0600, 1, 16);
+        mq_answers = mq_make(MQ_ANSWERS, O_RDWR, 0600, 1, 16);
+        mq_post_all(mq_writer);
+        mq_post_all(mq_removed);
+        mq_post_all(unopened);
+        MUST(!failed && fstat(unopened, &unopened_stat) == 0 && mq_close(unopened) == 0);
+        if (fork() == 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                for (uint32_t i = 0;; i++)
+                        if (mq_send(mq_full, (const char *) &i, sizeof(i), 0) < 0)
+                                _exit(errno);
+        }
+        if (fork() == 0) {
+                char text[16];
+                ssize_t n;
+
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                while ((n = mq_receive(mq_asked, text, sizeof(text), NULL)) >= 0)
+                        if (mq_send(mq_answers, text, (size_t) n, 0) < 0)
+                                break;
+                _exit(errno);
+        }
+}
+
+static ssize_t mq_await(mqd_t q, void *message, size_t size) {
+        struct timespec deadline;
+
+        (void) clock_gettime(CLOCK_REALTIME, &deadline);
+        deadline.tv_sec += 30;
+        return mq_timedreceive(q, message, size, NULL, &deadline);
+}
+
+static void mqueues_check(void) {
+        struct pollfd writable = { .fd = mq_writer, .events = POLLOUT };
+        struct mq_attr attributes;
+        char answer[16] = "";
+        struct stat st;
+        uint32_t number;
+        mqd_t unopened;
+
+        CHECK(mq_getattr(mq_reader, &attributes) == 0 && attributes.mq_flags == O_NONBLOCK && attributes.mq_maxmsg == 5);
+        CHECK(mq_getattr(mq_writer, &attributes) == 0 && attributes.mq_flags == 0 && poll(&writable, 1, 0) == 0);
+        CHECK(mq_receive(mq_writer, answer, sizeof(answer), NULL) < 0 && errno == EBADF);
+        mq_take_all(mq_reader, 100);
+        CHECK(mq_receive(mq_reader, (char[100]) {}, 100, NULL) < 0 && errno == EAGAIN);
+        mq_post_all(mq_writer);
+        mq_take_all(mq_removed, 300);
+        mq_post_all(mq_removed);
+        CHECK(fstat(mq_removed, &st) == 0 && st.st_nlink == 0);
+        unopened = mq_open(MQ_UNOPENED, O_RDWR);
+        CHECK(unopened >= 0 && fstat(unopened, &st) == 0 && (st.st_mode & 07777) == 0604 && st.st_uid == unopened_stat.st_uid);
+        mq_take_all(unopened, 8192);
+        mq_post_all(unopened);
+        CHECK(mq_close(unopened) == 0);
+
+        for (unsigned i = 0; i < 3; i++, counted++)
+                CHECK(mq_await(mq_full, &number, sizeof(number)) == sizeof(number) && number == counted);
+        CHECK(mq_send(mq_asked, "question", 8, 0) == 0);
+        CHECK(mq_await(mq_answers, answer, sizeof(answer)) == 8 && memcmp(answer, "question", 8) == 0);
+}
+
 int main(void) {
         unsigned round_number = 0;
         sigset_t set;
@@ -280,6 +404,7 @@ int main(void) {
         (void) sigemptyset(&set);
         (void) sigaddset(&set, SIGUSR1);
         (void) sigprocmask(SIG_BLOCK, &set, NULL);
+        mqueues_set_up();
         memory_set_up();
         semaphores_set_up();
         queue_set_up();
@@ -290,6 +415,7 @@ int main(void) {
                 memory_check();
                 semaphores_check();
                 queue_check();
+                mqueues_check();
                 if (failed)
                         printf("failed %u: %s\n", round_number, why);
                 else

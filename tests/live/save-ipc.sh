@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# System V IPC in images: ids, keys, modes and contents; mappings whole, in part, read-only and of what was removed; what the
+# System V IPC and POSIX message queues in images: ids, keys, modes and contents; mappings whole, in part, read-only and of what was removed; what the
 # end of a process gives back; messages in their order; waits that go on. What cannot be, and images that lie.
 
 . "${srcdir:-.}/tests/lib/tap.sh"
@@ -38,16 +38,15 @@ refused() {
         end mine
 }
 
-queues() { # of POSIX, which an image does not keep, are not lost without a word
-        run queues "$D/out-queues" sh -c ': >/dev/mqueue/.left && echo made; exec sleep 1000'
-        await 30 says "$D/out-queues" made
-        out=$(sctl save queues "$D/image-queues" 2>&1)
-        is $? 1 "$WHO: a POSIX message queue that nobody has open is refused"
-        contains "$out" "a POSIX message queue (/dev/mqueue/.left)" "$WHO: … by its name"
-        check "$WHO: … and nothing is left of the image" test ! -e "$D/image-queues"
-        check "$WHO: … it can be removed" sctl exec queues rm /dev/mqueue/.left
-        check "$WHO: … and the sandbox saved" sctl save queues "$D/image-queues"
-        reaped "$RUN"
+told() { # who waits for mq_notify(3) cannot be made to wait again
+        run told "$D/out-told" --ro-bind "$TESTDIR/told.py" python3 -u "$TESTDIR/told.py"
+        await 30 says "$D/out-told" waits
+        out=$(sctl save told "$D/image-told" 2>&1)
+        is $? 1 "$WHO: a POSIX message queue with somebody who waits to be told is refused"
+        contains "$out" "POSIX message queue /told: somebody waits to be told of a message (mq_notify(3))" "$WHO: … by its name"
+        check "$WHO: … and nothing is left of the image" test ! -e "$D/image-told"
+        check "$WHO: … it runs on" running told
+        end told
 }
 
 lies() { # what the image says is checked before anything is made
@@ -58,6 +57,10 @@ lies() { # what the image says is checked before anything is made
                 ['s/"sizes":\[9,0,200\]/"sizes":[9,0,201]/']='more than the 209 bytes'
                 ['s/"types":\[7,/"types":[-7,/']='allowed are 1 and more'
                 ['s/"type":"m","id":[0-9]*,"mode":384/"type":"s","id":1,"mode":384/']='has no id'
+                ['s/"name":"open"/"name":"op\/n"/']='no name of a queue'
+                ['s/"priorities":\[32767,/"priorities":[32768,/']='of priority 32768, allowed are'
+                ['s/"maxMessages":5/"maxMessages":4/']='and 4 messages at most'
+                ['s/"kind":"mqueue"/&,"value":99/']='value: 99, and there are'
         )
         for change in "${!lies[@]}"; do
                 said=${lies[$change]}
@@ -80,10 +83,22 @@ everything() {
         mine "$D"
         twice
         refused
-        queues
+        told
         lies
         await 10 daemons_gone
 }
+
+cat >"$TESTDIR/told.py" <<-'END'
+	import ctypes, os, signal
+
+	libc = ctypes.CDLL(None, use_errno=True)
+	event = (ctypes.c_int32 * 16)(0, 0, signal.SIGUSR2, 0)  # sigevent: value, signal, SIGEV_SIGNAL
+	queue = libc.mq_open(b"/told", os.O_RDWR | os.O_CREAT, 0o600, None)
+	assert queue >= 0 and libc.mq_notify(queue, event) == 0, os.strerror(ctypes.get_errno())
+	print("waits")
+	signal.pause()
+END
+chmod 644 "$TESTDIR/told.py"
 
 # Makes the checksum of a manifest that was changed right again.
 cat >"$TESTDIR/seal.py" <<-'END'
