@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # BOOTED_BEFORE is for the tests
 #
 # Boots a real systemd in a container and runs a test in it. To be sourced by a test before anything else:
 #
