@@ -16,6 +16,7 @@ typedef struct Known {
         int number;      /* and under which number */
         size_t process;  /* the same, in Save.processes */
         int fd;          /* owned: a copy of it, where it is looked at again; -EBADF */
+        uint32_t strangers; /* messages in it, of AF_UNIX and datagrams, from addresses that nobody has any more, or too large */
         bool flying;     /* nobody has it but a message in a socket of the process; pid and number are ours */
 } Known;
 
