@@ -26,6 +26,7 @@ enum {
         IMAGER_FD_PID_NS,    /* its PID namespace */
         IMAGER_FD_RECORDS,   /* memfd: what kernel_image() says */
         IMAGER_FD_MQUEUE,    /* a mount of its POSIX message queues; or anything else where there are none */
+        IMAGER_FD_SOCK_DIAG, /* a socket of sock_diag(7) in its network; likewise */
         _IMAGER_FD_SAVE_END,
 };
 

@@ -167,7 +167,10 @@ static int join_user_namespace(const Save *save) {
                 return MIN(r, 0);
         (void) snprintf(path, sizeof(path), "/proc/%d/ns/user", (int) save->init);
         fd = open(path, O_RDONLY | O_CLOEXEC);
-        return fd < 0 || setns(fd, CLONE_NEWUSER) < 0 ? -errno : 0;
+        if (fd < 0)
+                return -errno;
+        /* Within the walls of a unit not: then those of who we are, who may be the owner of all. */
+        return setns(fd, CLONE_NEWUSER) < 0 && errno != EPERM ? -errno : 0;
 }
 
 static int open_queue(const Files *files, size_t index) {

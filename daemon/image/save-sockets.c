@@ -16,38 +16,56 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "protocol.h"
 #include "save-files.h"
 #include "sock-diag.h"
 #include "util.h"
 
 #define TCP_LISTENING 10      /* TCP_LISTEN of the kernel */
 
-/* In the child. */
-static int answer_all(const Save *save, int fd) {
-        _cleanup_(socket_table_done) SocketTable table = {};
-        SocketSource source = { .diag_fd = -EBADF };
+/* Into the sandbox's network, where its launcher has handed over no way to ask from outside. */
+static int join_network(const Save *save) {
         static const struct {
                 const char *name;
                 int flag;
         } joined[] = { { "user", CLONE_NEWUSER }, { "net", CLONE_NEWNET } };
         int ns[2];
-        char path[64];
-        struct stat ours, theirs;
 
         for (size_t i = 0; i < ELEMENTSOF(joined); i++) {
+                char path[64];
+
                 (void) snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int) save->init, joined[i].name);
                 ns[i] = open(path, O_RDONLY | O_CLOEXEC);
                 if (ns[i] < 0)
                         return -errno;
         }
-        /* With the host's network there is nothing to join. */
-        if (fstat(ns[1], &theirs) < 0 || stat("/proc/self/ns/net", &ours) < 0)
-                return -errno;
-        for (size_t i = 0; ours.st_ino != theirs.st_ino && i < ELEMENTSOF(joined); i++)
+        for (size_t i = 0; i < ELEMENTSOF(joined); i++)
                 if (setns(ns[i], joined[i].flag) < 0)
                         return -errno;
+        return 0;
+}
+
+/* In the child. */
+static int answer_all(const Save *save, int fd) {
+        _cleanup_(socket_table_done) SocketTable table = {};
+        SocketSource source = { .diag_fd = -EBADF };
+        int domain = 0, r = save_is_in_our_namespace(save, "net");
+        socklen_t size = sizeof(domain);
+        struct stat theirs;
+        char path[64];
+
+        if (r == 0 && getsockopt(IMAGER_FD_SOCK_DIAG, SOL_SOCKET, SO_DOMAIN, &domain, &size) >= 0 && domain == AF_NETLINK)
+                source.diag_fd = IMAGER_FD_SOCK_DIAG;
+        else if (r == 0)
+                r = join_network(save);
+        if (r < 0)
+                return r;
+        (void) snprintf(path, sizeof(path), "/proc/%d/ns/net", (int) save->init);
+        if (stat(path, &theirs) < 0)
+                return -errno;
         source.netns = theirs.st_ino;
-        source.net_dir = open("/proc/self/net", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        (void) snprintf(path, sizeof(path), "/proc/%d/net", (int) save->init);
+        source.net_dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         (void) socket_table_add(&table, &source);
         for (size_t i = 0; i < table.n; i++) {
                 const SocketInfo *info = table.sockets + i;

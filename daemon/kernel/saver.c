@@ -378,6 +378,8 @@ static int start(Saver *saver, const SaveOptions *options) {
                         [IMAGER_FD_PID_NS - IMAGER_FD_CONTROL] = sentry->host.pid_ns_fd,
                         [IMAGER_FD_RECORDS - IMAGER_FD_CONTROL] = saver->records_fd,
                         [IMAGER_FD_MQUEUE - IMAGER_FD_CONTROL] = sentry->host.mqueue_fd >= 0 ? sentry->host.mqueue_fd : sentry->host.pid_ns_fd,
+                        [IMAGER_FD_SOCK_DIAG - IMAGER_FD_CONTROL] = sentry->host.sock_diag_fd >= 0 ? sentry->host.sock_diag_fd
+                                                                                                    : sentry->host.pid_ns_fd,
                 };
 
                 r = imager_spawn(sentry, "save", false, fds, ELEMENTSOF(fds), &saver->pid, &saver->pidfd);

@@ -32,8 +32,8 @@ static void check_dead(Sandbox *s);
 
 /* ---- processes */
 
-/* Whether who runs a sandbox could kill that process himself: pidfds come from processes of his. */
-static bool is_owners(const Sandbox *s, int pidfd) {
+/* Whether who runs a sandbox could kill that process himself: pidfds come from processes of his. -ESRCH: it is gone. */
+static int is_owners(const Sandbox *s, int pidfd) {
         _cleanup_free_ char *text = NULL;
         char path[sizeof("/proc//status") + 12];
         unsigned uid;
@@ -43,20 +43,24 @@ static bool is_owners(const Sandbox *s, int pidfd) {
         if (s->manager->mode != MANAGER_SYSTEM || s->owner == s->manager->uid)
                 return true;
         if (pidfd_get_pid(pidfd, &pid) < 0)
-                return false;
+                return -ESRCH;
         (void) snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
         if (read_full_file(path, STATUS_SIZE_MAX, &text, NULL) < 0)
-                return false;
+                return -ESRCH;
         line = strstr(text, "\nUid:\t");
         return line && sscanf(line, "\nUid:\t%u", &uid) == 1 && uid == s->owner;
 }
 
 static void kill_process(const Sandbox *s, sd_event_source *source, bool trusted) {
-        int fd = source ? sd_event_source_get_io_fd(source) : -EBADF;
+        int fd = source ? sd_event_source_get_io_fd(source) : -EBADF, r = 1;
 
         if (fd < 0)
                 return;
-        if (!trusted && !is_owners(s, fd)) {
+        if (!trusted)
+                r = is_owners(s, fd);
+        if (r < 0)
+                return;
+        if (r == 0) {
                 log_warning("Sandbox %s names a process that is not its owner's as its own; not killing that.", s->name);
                 return;
         }
