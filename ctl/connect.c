@@ -3,6 +3,7 @@
 /* Which daemon to talk to, and talking to it. */
 
 #include <dirent.h>
+#include <poll.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -18,8 +19,11 @@
 #define BACK_USEC UINT64_C(10000000) /* how long a daemon that went away may take to come back */
 #define ORPHANS_USEC UINT64_C(3000000) /* the same, where no service manager says that it will */
 #define INTERACTIVE_USEC (330U * UINT64_C(1000000)) /* more than sentryd gives polkit for asking a person */
-#define QUICK_USEC UINT64_C(1000000) /* a daemon that goes away after less than that … */
-#define QUICK_MAX 200U               /* … does so that often in a row at most */
+#define QUICK_USEC UINT64_C(1000000)     /* a daemon that goes away after less than that … */
+#define QUICK_FREE 200U                  /* … so often in a row is asked again at once, then a moment later … */
+#define QUICK_PAUSE_MSEC 100U            /* … of up to that … */
+#define QUICK_ALL_USEC UINT64_C(30000000)    /* … for so long, when an answer was due by now … */
+#define QUICK_WAIT_USEC UINT64_C(600000000)  /* … or for so long, when it may come at any time */
 #define UNIT_NAME "sentryd.service"
 #define DRIVER_NAME "org.freedesktop.DBus"
 #define DRIVER_PATH "/org/freedesktop/DBus"
@@ -240,9 +244,7 @@ int ctl_new_call(Ctl *ctl, const char *path, const char *interface, const char *
         return r;
 }
 
-/* Sends a call that polkit would ask a password for once more, and lets it ask. */
-static int send_interactively(Ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_error *error,
-                              sd_bus_message **ret) {
+int ctl_ask_again(Ctl *ctl, sd_bus_message *call, sd_bus_message **ret) {
         _cleanup_bus_message_ sd_bus_message *again = NULL;
         int r;
 
@@ -258,14 +260,31 @@ static int send_interactively(Ctl *ctl, sd_bus_message *call, uint64_t timeout_u
 
         if (ctl->agent == 0)
                 ctl->agent = agent_start();
+        *ret = TAKE_PTR(again);
+        return 0;
+}
+
+bool ctl_may_ask(const Ctl *ctl, const sd_bus_error *error) {
+        return ctl->bus && !ctl->peer && agent_can_ask() &&
+               sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED);
+}
+
+/* Sends a call that polkit would ask a password for once more, and lets it ask. */
+static int send_interactively(Ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_error *error,
+                              sd_bus_message **ret) {
+        _cleanup_bus_message_ sd_bus_message *again = NULL;
+        int r;
+
+        r = ctl_ask_again(ctl, call, &again);
+        if (r < 0)
+                return r;
         sd_bus_error_free(error);
         return sd_bus_call(ctl->bus, again, timeout_usec == UINT64_MAX ? timeout_usec : INTERACTIVE_USEC, error, ret);
 }
 
-/* Whether a call failed because the daemon went away: another one may answer it. */
-static bool is_orphaned(const Ctl *ctl, int r, const sd_bus_error *error) {
-        if (ctl->peer)
-                return is_lost(r);
+bool ctl_is_orphaned(const Ctl *ctl, int r, const sd_bus_error *error) {
+        if (ctl->peer) /* the name is what sd-bus gives to who does not wait for the answer himself */
+                return is_lost(r) || sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY);
         return sd_bus_error_has_names(error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_SERVICE_UNKNOWN,
                                       SD_BUS_ERROR_NAME_HAS_NO_OWNER);
 }
@@ -279,6 +298,10 @@ static int reconnect(Ctl *ctl, uint64_t deadline) {
         ctl_disconnect(ctl);
         r = connect_embedded(ctl, ctl->autostart ? CONNECT_START : CONNECT_RUNNING);
         return r > 0 ? 0 : CTL_FAILED;
+}
+
+int ctl_reconnect(Ctl *ctl) {
+        return reconnect(ctl, now_usec() + BACK_USEC);
 }
 
 /* The same call once more, on the connection that there is now. */
@@ -329,7 +352,7 @@ static int send_token(Ctl *ctl, uint64_t token) {
 /* Makes a call, and makes it again when the daemon goes away before it answers. */
 static int send_until_answered(Ctl *ctl, sd_bus_message **call, uint64_t timeout_usec, sd_bus_error *error,
                                sd_bus_message **ret) {
-        uint64_t token = token_for(*call), deadline = 0, began, now;
+        uint64_t token = token_for(*call), deadline = 0, began, now, first = 0;
         unsigned n_quick = 0;
         int r;
 
@@ -338,13 +361,18 @@ static int send_until_answered(Ctl *ctl, sd_bus_message **call, uint64_t timeout
                 r = token != 0 ? send_token(ctl, token) : 0;
                 if (r >= 0)
                         r = sd_bus_call(ctl->bus, *call, timeout_usec, error, ret);
-                if (r >= 0 || !is_orphaned(ctl, r, error))
+                if (r >= 0 || !ctl_is_orphaned(ctl, r, error))
                         break;
                 ctl->n_lost++;
                 now = now_usec();
-                n_quick = now - began < QUICK_USEC ? n_quick + 1 : 0;
-                if (n_quick > QUICK_MAX) /* they die as soon as they are there */
-                        break;
+                if (now - began >= QUICK_USEC)
+                        n_quick = 0;
+                if (++n_quick == 1)
+                        first = began;
+                if (now - first > (timeout_usec == UINT64_MAX ? QUICK_WAIT_USEC : QUICK_ALL_USEC))
+                        break; /* they die as soon as they are there */
+                if (n_quick > QUICK_FREE)
+                        (void) poll(NULL, 0, (int) MIN(n_quick - QUICK_FREE, QUICK_PAUSE_MSEC));
                 deadline = now + BACK_USEC;
                 if (reconnect(ctl, deadline) < 0 || make_again(ctl, call) < 0)
                         break;
@@ -368,8 +396,7 @@ int ctl_send(Ctl *ctl, sd_bus_message *message, uint64_t timeout_usec, sd_bus_er
         progress_begin(&progress, ctl);
         r = send_until_answered(ctl, &call, timeout_usec, ret_error ?: &error, ret);
         progress_end(&progress);
-        if (r < 0 && ctl->bus && !ctl->peer && agent_can_ask() &&
-            sd_bus_error_has_name(ret_error ?: &error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
+        if (r < 0 && ctl_may_ask(ctl, ret_error ?: &error))
                 r = send_interactively(ctl, call, timeout_usec, ret_error ?: &error, ret);
         if (r >= 0)
                 return 0;

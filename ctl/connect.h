@@ -42,6 +42,18 @@ int ctl_call_options(Ctl *ctl, const char *path, const char *interface, const ch
  * the usual one, UINT64_MAX none. When ret_error is given it is filled instead of printing anything. */
 int ctl_send(Ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_error *ret_error, sd_bus_message **ret);
 
+/* For who sends a call by himself: whether the error is polkit's wish to ask a person, and there is one to ask. */
+bool ctl_may_ask(const Ctl *ctl, const sd_bus_error *error);
+
+/* The same call once more, with polkit let to ask; the agent that does is started. Returns a negative errno on failure. */
+int ctl_ask_again(Ctl *ctl, sd_bus_message *call, sd_bus_message **ret);
+
+/* For who sends a call by himself: whether the error is that the daemon went away before it answered. */
+bool ctl_is_orphaned(const Ctl *ctl, int r, const sd_bus_error *error);
+
+/* Waits for the daemon that went away to come back: 0, or CTL_FAILED when none does. */
+int ctl_reconnect(Ctl *ctl);
+
 /* The two in one, with arguments as sd_bus_message_append() takes them. ret may be NULL. */
 int ctl_call(Ctl *ctl, const char *path, const char *interface, const char *member, sd_bus_message **ret,
              const char *types, ...);

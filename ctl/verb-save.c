@@ -26,13 +26,14 @@ enum {
 #define COMPRESS_DEFAULT 3
 #define COMPRESS_MAX 19
 #define MIB (1024.0 * 1024.0)
+#define FOLLOW_USEC UINT64_C(1000000) /* how often is looked whether a sandbox is still there */
 
 typedef struct SaveProgress {
         Ctl *ctl;
         bool shown;            /* on a terminal */
         bool any;              /* a line stands there, not ended */
         struct timespec start;
-        sd_bus_message *reply; /* owned */
+        sd_bus_message *reply; /* owned; NULL: none, as the daemon went away */
         bool answered;
 } SaveProgress;
 
@@ -66,14 +67,14 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-/* Sends the call and shows how far it is until the answer comes. */
-static int save_call(SaveProgress *progress, const char *path, sd_bus_message *call) {
+/* Sends the call and shows how far it is until the answer comes. Returns an error of the connection, not told. */
+static int await_reply(SaveProgress *progress, sd_bus_message *call) {
         Ctl *ctl = progress->ctl;
         int r;
 
-        r = sd_bus_match_signal(ctl->bus, NULL, ctl_sender(ctl), path, BUS_SANDBOX_INTERFACE, "SaveProgress", on_progress, progress);
-        if (r >= 0)
-                r = sd_bus_call_async(ctl->bus, NULL, call, on_reply, progress, UINT64_MAX);
+        progress->reply = sd_bus_message_unref(progress->reply);
+        progress->answered = false;
+        r = sd_bus_call_async(ctl->bus, NULL, call, on_reply, progress, UINT64_MAX);
         while (r >= 0 && !progress->answered) {
                 r = sd_bus_process(ctl->bus, NULL);
                 if (r == 0)
@@ -81,7 +82,110 @@ static int save_call(SaveProgress *progress, const char *path, sd_bus_message *c
         }
         if (progress->any)
                 (void) fputs("\r\033[K", stderr);
-        return r < 0 ? ctl_error("the connection to %s broke: %s", ctl_daemon_name(ctl), strerror(-r)) : 0;
+        progress->any = false;
+        return r;
+}
+
+static int get_string(Ctl *ctl, const char *path, const char *property, sd_bus_error *error, char **ret) {
+        _cleanup_bus_message_ sd_bus_message *call = NULL, *reply = NULL;
+        const char *text;
+        int r;
+
+        r = ctl_new_call(ctl, path, BUS_PROPERTIES_INTERFACE, "Get", &call);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ss", BUS_SANDBOX_INTERFACE, property);
+        if (r >= 0)
+                r = ctl_send(ctl, call, 0, error, &reply);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "v", "s", &text);
+        if (r < 0)
+                return r;
+        return (*ret = strdup(text)) ? 0 : -ENOMEM;
+}
+
+static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        bool *changed = userdata;
+
+        (void) m, (void) error;
+        *changed = true;
+        return 0;
+}
+
+/* Waits until no save of the sandbox is under way. 1: its last one failed, and was told; 0: it did not, or the sandbox is
+ * gone. Its sentry-kernel goes on with a save while there is no manager, and says so to the next one. */
+static int follow(SaveProgress *progress, const char *path) {
+        Ctl *ctl = progress->ctl;
+
+        for (;;) {
+                _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL, *progress_slot = NULL;
+                _cleanup_free_ char *status = NULL, *message = NULL;
+                _cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+                bool changed = false;
+                int r;
+
+                if (ctl_reconnect(ctl) < 0)
+                        return ctl_error("%s went away in the middle of the save, and has not come back", ctl_daemon_name(ctl));
+                r = sd_bus_match_signal(ctl->bus, &slot, ctl_sender(ctl), path, BUS_PROPERTIES_INTERFACE, "PropertiesChanged", on_change,
+                                        &changed);
+                if (r >= 0)
+                        r = sd_bus_match_signal(ctl->bus, &progress_slot, ctl_sender(ctl), path, BUS_SANDBOX_INTERFACE, "SaveProgress",
+                                                on_progress, progress);
+                if (r < 0)
+                        return ctl_error("cannot listen to %s: %s", ctl_daemon_name(ctl), strerror(-r));
+                r = get_string(ctl, path, "SaveStatus", &error, &status);
+                if (r < 0) {
+                        if (progress->any)
+                                (void) fputs("\r\033[K", stderr);
+                        return 0;
+                }
+                if (streq(status, "failed") && get_string(ctl, path, "SaveMessage", &error, &message) >= 0)
+                        (void) ctl_error("it was not saved and runs on:\n%s", message);
+                if (!streq(status, "saving")) {
+                        if (progress->any)
+                                (void) fputs("\r\033[K", stderr);
+                        progress->any = false;
+                        return message != NULL;
+                }
+                while (!changed && r >= 0) {
+                        r = sd_bus_process(ctl->bus, NULL);
+                        if (r == 0)
+                                r = sd_bus_wait(ctl->bus, FOLLOW_USEC);
+                        if (r == 0)
+                                break; /* the sandbox may be gone */
+                }
+        }
+}
+
+/* Saves. 0 with the answer in progress->reply, or none when the daemon that would have given it is gone but the image is
+ * there; or CTL_FAILED, told. */
+static int save_call(SaveProgress *progress, const char *path, sd_bus_message *call, int parent_fd, const char *name) {
+        _cleanup_bus_message_ sd_bus_message *again = NULL;
+        Ctl *ctl = progress->ctl;
+        const sd_bus_error *error;
+        int r;
+
+        r = sd_bus_match_signal(ctl->bus, NULL, ctl_sender(ctl), path, BUS_SANDBOX_INTERFACE, "SaveProgress", on_progress, progress);
+        if (r >= 0)
+                r = await_reply(progress, call);
+        if (r >= 0 && ctl_may_ask(ctl, sd_bus_message_get_error(progress->reply))) {
+                r = ctl_ask_again(ctl, call, &again);
+                if (r >= 0)
+                        r = await_reply(progress, again);
+        }
+        error = r >= 0 ? sd_bus_message_get_error(progress->reply) : NULL;
+        if (r >= 0 && !error)
+                return 0;
+        if (!ctl_is_orphaned(ctl, r, error))
+                return r < 0 ? ctl_error("the connection to %s broke: %s", ctl_daemon_name(ctl), strerror(-r)) :
+                               ctl_error("%s", bus_error_message(error, EIO));
+
+        progress->reply = sd_bus_message_unref(progress->reply);
+        r = follow(progress, path);
+        if (r != 0)
+                return CTL_FAILED;
+        if (faccessat(parent_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                return ctl_error("%s went away in the middle of the save, and nothing was saved: try again", ctl_daemon_name(ctl));
+        return 0;
 }
 
 static int read_statistics(sd_bus_message *reply, json_object **ret) {
@@ -118,6 +222,11 @@ static int show_result(Ctl *ctl, const char *name, const char *directory, bool l
         _cleanup_json_ json_object *statistics = NULL;
         int r;
 
+        if (!reply) {
+                ctl_notice(ctl, "%s was saved to %s, while %s was replaced%s.", name, directory, ctl_daemon_name(ctl),
+                           leave_running ? "; it runs on" : "");
+                return 0;
+        }
         r = read_statistics(reply, &statistics);
         if (r < 0)
                 return ctl_bad_reply("Save", r);
@@ -231,10 +340,8 @@ static int verb_save_main(Ctl *ctl, int argc, char **argv) {
                 return ctl_error("cannot make the call: %s", strerror(-r));
         progress.shown = isatty(STDERR_FILENO) && !ctl->quiet;
         (void) clock_gettime(CLOCK_MONOTONIC, &progress.start);
-        r = save_call(&progress, path, call);
-        if (r >= 0 && sd_bus_message_is_method_error(progress.reply, NULL))
-                r = ctl_error("%s", bus_error_message(sd_bus_message_get_error(progress.reply), EIO));
-        else if (r >= 0)
+        r = save_call(&progress, path, call, fd, name);
+        if (r >= 0)
                 r = show_result(ctl, argv[parser.index], argv[parser.index + 1], leave_running, progress.reply);
         sd_bus_message_unref(progress.reply);
         return r;

@@ -185,6 +185,18 @@ static int print_log(Ctl *ctl, const char *path) {
         return 0;
 }
 
+/* How the last save went, if there was one: the first line of why it failed; show has all of it. */
+static void print_save(json_object *facts) {
+        const char *status = fact(facts, "SaveStatus"), *message = fact(facts, "SaveMessage");
+        _cleanup_free_ char *line = message ? strndup(message, strcspn(message, "\n")) : NULL, *text = NULL;
+
+        if (!status || streq(status, "never"))
+                return;
+        text = line ? text_escape(line, ESCAPE_TERMINAL) : NULL;
+        field_print("Save", "%s%s%s", streq(status, "saving") || streq(status, "saved") || streq(status, "failed") ? status : "?",
+                    text && *text ? ": " : "", text ?: "");
+}
+
 static int status_sandbox(Ctl *ctl, const char *name) {
         _cleanup_json_ json_object *facts = NULL;
         _cleanup_free_ char *path = NULL;
@@ -209,6 +221,7 @@ static int status_sandbox(Ctl *ctl, const char *name) {
         print_fact("Init PID", facts, "InitPID", COLUMN_NUMBER0);
         if (fact_number(facts, "PauseDepth") > 0)
                 print_fact("Paused", facts, "PauseDepth", COLUMN_NUMBER);
+        print_save(facts);
         print_fact("Tasks", facts, "Tasks", COLUMN_NUMBER);
         print_fact("Threads", facts, "Threads", COLUMN_NUMBER);
         print_calls(ctl, path, facts);

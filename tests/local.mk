@@ -100,7 +100,8 @@ system_tests = \
 	tests/system/hardened.sh \
 	tests/system/service.sh \
 	tests/system/crash.sh \
-	tests/system/scopes.sh
+	tests/system/scopes.sh \
+	tests/system/save.sh
 
 lint_tests = \
 	tests/lint/layering.sh \

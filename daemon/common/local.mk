@@ -12,6 +12,8 @@ libcommon_a_SOURCES = \
 	daemon/common/launch-protocol.h \
 	daemon/common/log.c \
 	daemon/common/log.h \
+	daemon/common/open-inside.c \
+	daemon/common/open-inside.h \
 	daemon/common/profile-addresses.c \
 	daemon/common/profile-features.h \
 	daemon/common/profile-internal.h \

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "image-host.h"
+#include "open-inside.h"
 #include "util.h"
 
 #define REASONS_MAX 50 /* lines about files */
@@ -170,13 +170,12 @@ static bool is_brought(const Image *image, const char *path) {
 }
 
 static void check_place(const ImagePlace *place, int root_fd, char **reasons, int *n) {
-        struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
 
-        fd = (int) syscall(SYS_openat2, root_fd, place->path, &how, sizeof(how));
+        fd = open_inside(root_fd, place->path, O_PATH | O_NOFOLLOW, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
         if (fd < 0 || fstat(fd, &st) < 0)
-                add_reason(reasons, n, "%.512s is not there: %s", place->path, strerror(errno));
+                add_reason(reasons, n, "%.512s is not there: %s", place->path, strerror(fd < 0 ? -fd : errno));
         else if (st.st_ino != place->ino || (uint64_t) st.st_size != place->size || st.st_mtim.tv_sec != place->mtime_sec ||
                  (uint32_t) st.st_mtim.tv_nsec != place->mtime_nsec)
                 add_reason(reasons, n, "%.512s is another file than when it was saved", place->path);

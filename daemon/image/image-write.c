@@ -209,6 +209,7 @@ int image_stream_finish(ImageStream *stream, ImagePageFile *ret, char **ret_mess
 int image_writer_begin(ImageWriter *writer, int parent_fd, const char *name, char **ret_message) {
         uint64_t random;
         struct stat st;
+        int r;
 
         *writer = IMAGE_WRITER_NONE;
         if (!image_name_is_valid(name)) {
@@ -225,8 +226,15 @@ int image_writer_begin(ImageWriter *writer, int parent_fd, const char *name, cha
         image_temporary_prefix(name, writer->temporary, sizeof(writer->temporary));
         (void) snprintf(writer->temporary + strlen(writer->temporary), IMAGE_RANDOM_DIGITS + 1, "%016" PRIx64, random);
         if (mkdirat(parent_fd, writer->temporary, 0700) < 0) {
+                r = -errno;
                 writer->temporary[0] = '\0';
-                return fail(ret_message, -errno, "make", name);
+                if (r == -EACCES || r == -EPERM) {
+                        (void) string_appendf(ret_message, "cannot make %s: %s: it is the sandbox's owner, uid %u, who writes the image; "
+                                              "save into a directory in which that user may make one", name, strerror(-r),
+                                              (unsigned) geteuid());
+                        return r;
+                }
+                return fail(ret_message, r, "make", name);
         }
         writer->dir_fd = openat(parent_fd, writer->temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (writer->dir_fd < 0)

@@ -5,20 +5,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "open-inside.h"
 #include "restore-internal.h"
 #include "util.h"
 
 /* Opens inside of a mount, without links. */
 static int open_below(int mount_fd, const char *path, uint64_t flags, uint32_t mode) {
-        struct open_how how = { .flags = flags | O_CLOEXEC | O_NOFOLLOW, .mode = mode, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS };
-        int fd = (int) syscall(SYS_openat2, mount_fd, path, &how, sizeof(how));
-
-        return fd < 0 ? -errno : fd;
+        return open_inside(mount_fd, path, flags | O_NOFOLLOW, mode, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 }
 
 /* The directory that a node is in, and its name there. */

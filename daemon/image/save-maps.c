@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -13,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
+#include "open-inside.h"
 #include "save.h"
 #include "util.h"
 
@@ -107,13 +107,12 @@ static int take_pages(void *userdata, uint64_t start, uint64_t end) {
 /* ---- files ---- */
 
 int save_place(Save *save, const char *path, uint64_t ino, ImagePlace *ret) {
-        struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
 
-        fd = (int) syscall(SYS_openat2, save->root_fd, path, &how, sizeof(how));
+        fd = open_inside(save->root_fd, path, O_PATH | O_NOFOLLOW, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
         if (fd < 0)
-                return errno == ENOTDIR || errno == ELOOP ? -ENOENT : -errno;
+                return fd == -ENOTDIR || fd == -ELOOP ? -ENOENT : fd;
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (ino != 0 && st.st_ino != ino)

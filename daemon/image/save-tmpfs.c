@@ -6,12 +6,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
+#include "open-inside.h"
 #include "save.h"
 #include "util.h"
 
@@ -109,15 +109,14 @@ static int walk_directory(Walk *walk, int fd, const char *path, unsigned depth) 
 }
 
 static int save_mount(Save *save, const char *destination) {
-        struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
         Walk walk = { .save = save };
         struct statfs fs;
         struct stat st;
         int fd, *place, r;
 
-        fd = (int) syscall(SYS_openat2, save->root_fd, destination, &how, sizeof(how));
+        fd = open_inside(save->root_fd, destination, O_RDONLY | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
         if (fd < 0)
-                return errno == ENOENT ? 0 : -errno; /* hidden by a later mount */
+                return fd == -ENOENT ? 0 : fd; /* hidden by a later mount */
         if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC || fstat(fd, &st) < 0) {
                 safe_close(fd);
                 return 0;

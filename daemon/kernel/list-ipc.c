@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <mqueue.h>
 #include <sched.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 
+#include "open-inside.h"
 #include "sentry.h"
 #include "util.h"
 
@@ -211,10 +211,6 @@ static void put_queue(Sentry *sentry, Lines *lines, int dir_fd, const char *name
 /* The queues of a namespace that was made in the sandbox, where one there has mounted them; -ENOENT. All mounts show the same. */
 static int open_mounted_queues(Sentry *sentry, GuestPid pid) {
         /* The path is without links, unless the sandbox changes it under our eyes. */
-        struct open_how how = {
-                .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
-        };
         _cleanup_free_ char *text = NULL;
         char path[64], *rest, *line;
         _cleanup_close_ int fd = -EBADF, root_fd = -EBADF;
@@ -239,7 +235,7 @@ static int open_mounted_queues(Sentry *sentry, GuestPid pid) {
 
                 if (!strstr(line, " - mqueue ") || sscanf(line, "%*s %*s %*s %*s /%4095s", target) != 1)
                         continue;
-                dir_fd = (int) syscall(SYS_openat2, root_fd, target, &how, sizeof(how));
+                dir_fd = open_inside(root_fd, target, O_RDONLY | O_DIRECTORY, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
                 if (dir_fd < 0)
                         continue;
                 if (fstatfs(dir_fd, &fs) >= 0 && fs.f_type == MQUEUE_MAGIC)

@@ -139,7 +139,7 @@ static void welcome(ManagerLink *link) {
         link->complained = false;
         log_info("%s: a manager is there", sentry->name);
         kernel_dbus_changed(sentry, "State", "InitPID", "StartedUSec", "PauseDepth", "Hostname", "DomainName", "CPUs",
-                            "Walls", NULL);
+                            "Walls", "SaveStatus", "SaveMessage", NULL);
         if (sentry->state == SENTRY_EXITED) {
                 kernel_dbus_exited(sentry, sentry->status);
                 (void) sd_event_exit(sentry->event, 0);

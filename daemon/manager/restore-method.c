@@ -5,6 +5,7 @@
  * image has; sentry-kernel, as the caller's user, holds the sandbox to it. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "bus-util.h"
@@ -82,7 +83,7 @@ int manager_method_restore(sd_bus_message *m, void *userdata, sd_bus_error *erro
         Manager *manager = c->manager;
         SandboxImage image = {};
         const char *wanted;
-        struct stat st;
+        struct statx stx;
         Sandbox *s;
         uid_t uid;
         int r;
@@ -96,7 +97,7 @@ int manager_method_restore(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = manager_may_create(c, m, &uid, error);
         if (r < 0)
                 return r;
-        if (fstat(image.directory_fd, &st) < 0 || !S_ISDIR(st.st_mode))
+        if (statx(image.directory_fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0 || !S_ISDIR(stx.stx_mode))
                 return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "The image is not the descriptor of a directory.");
         r = check_document(options.profile, error);
         if (r < 0)

@@ -51,7 +51,7 @@ const sd_bus_vtable sandbox_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Save",
                                 SD_BUS_ARGS("h", directory, "a{sv}", options),
                                 SD_BUS_RESULT("a{sv}", statistics),
-                                sandbox_method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
+                                sandbox_method_save, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Signal",
                                 SD_BUS_ARGS("s", whom, "s", id, "i", signo, "a{sv}", options),
                                 SD_BUS_NO_RESULT,

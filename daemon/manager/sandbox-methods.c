@@ -3,6 +3,9 @@
 /* Sandboxes as objects on the bus: which there are for whom, their methods and the properties that are not plain
  * fields. */
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "authorize.h"
 #include "bus-util.h"
 #include "connection.h"
@@ -112,6 +115,44 @@ int sandbox_method_forward(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
         r = pending_forward(s, c, m, error);
         return r < 0 ? r : 1;
+}
+
+/* A sandbox is saved by its owner's rights. So that these are lent to nobody, others than the owner and root have it saved
+ * into directories of their own only. */
+static int check_directory(const Sandbox *s, Connection *c, sd_bus_message *m, sd_bus_error *error) {
+        struct statx stx;
+        uid_t uid;
+        int fd, r;
+
+        r = connection_query_uid(c, m, &uid);
+        if (r < 0)
+                return r;
+        if (uid == 0 || uid == s->owner)
+                return 0;
+        r = sd_bus_message_read(m, "h", &fd);
+        if (r < 0)
+                return r;
+        (void) sd_bus_message_rewind(m, true);
+        /* What is known of it: a file system that does not answer is not waited for. */
+        if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_UID, &stx) < 0)
+                return -errno;
+        if (!S_ISDIR(stx.stx_mode) || stx.stx_uid != uid)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                         "Sandbox \"%s\" of uid %u is written by that user's rights, and you are uid %u: give a directory "
+                                         "that belongs to you, not to uid %u, and in which uid %u may write.", s->name, s->owner, uid,
+                                         stx.stx_uid, s->owner);
+        return 0;
+}
+
+int sandbox_method_save(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Sandbox *s = userdata;
+        Connection *c = connection_of(s->manager, sd_bus_message_get_bus(m));
+        int r;
+
+        if (!c)
+                return -ENOTCONN;
+        r = check_directory(s, c, m, error);
+        return r < 0 ? r : sandbox_method_forward(m, s, error);
 }
 
 int sandbox_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {

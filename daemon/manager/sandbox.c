@@ -145,6 +145,7 @@ static int on_kernel_signal(sd_bus_message *m, void *userdata, sd_bus_error *err
                 { "TaskExec", "uuss" },
                 { "TaskExit", "uui" },
                 { "Stuck", "sust" },
+                { "SaveProgress", "tt" },
         };
         const char *member = sd_bus_message_get_member(m);
         Sandbox *s = userdata;

@@ -134,6 +134,7 @@ int sandbox_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***r
 
 /* Methods and properties of org.sentryd1.Sandbox (sandbox-methods.c); userdata is the Sandbox. */
 int sandbox_method_forward(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int sandbox_method_save(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int sandbox_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int sandbox_method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int sandbox_property_get_profile(sd_bus *bus, const char *path, const char *interface, const char *property,

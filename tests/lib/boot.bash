@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # BOOTED_BEFORE is for the tests
 #
 # Boots a real systemd in a container and runs a test in it. To be sourced by a test before anything else:
 #
@@ -9,6 +10,7 @@
 # On the host this file does not come back: it lays an overlay over the host's own root (in memory: nothing stays),
 # installs sentryd into it, boots it, and shows what the test said in there. In the container the file lays out what the
 # test needs and comes back. Nothing is timed: the machine powers off when the test is over, or is killed by its deadline.
+# boot_again boots it a second time, where the test begins anew and goes on counting, with BOOTED_BEFORE set.
 # Users for the tests: alice and bob (ALICE_ID, BOB_ID), who are nobody special.
 
 ALICE_ID=2001
@@ -21,6 +23,17 @@ if [ -n "${SENTRYD_BOOTED:-}" ]; then
         unset DBUS_SYSTEM_BUS_ADDRESS DBUS_SESSION_BUS_ADDRESS XDG_RUNTIME_DIR
         SENTRYCTL=/usr/local/bin/sentryctl
         T=60
+        BOOTED_BEFORE=
+        if [ -e /test/rebooted ]; then
+                BOOTED_BEFORE=1
+                read -r TAP_COUNT TAP_FAILED </test/rebooted
+        fi
+        boot_again() { # does not come back: the machine boots anew, and the test begins with BOOTED_BEFORE set
+                echo "$TAP_COUNT $TAP_FAILED" >/test/rebooted
+                sync
+                systemctl reboot --force
+                sleep infinity
+        }
 fi
 
 boot_root=$TESTDIR/machine # tmpfs, with the overlay in it
@@ -105,8 +118,8 @@ boot_lay_out() { # TEST
 		Environment=SENTRYD_CRASH_ROUNDS=${SENTRYD_CRASH_ROUNDS:-}
 		Environment=ASAN_OPTIONS=${ASAN_OPTIONS:-} UBSAN_OPTIONS=${UBSAN_OPTIONS:-}
 		ExecStart=/bin/bash /test/src/$1
-		StandardOutput=file:/test/out
-		StandardError=file:/test/err
+		StandardOutput=append:/test/out
+		StandardError=append:/test/err
 		TimeoutStartSec=$BOOT_DEADLINE
 	END
         mkdir -p "$boot_root/test/src"
@@ -115,21 +128,30 @@ boot_lay_out() { # TEST
                 bail "make install: $(cat "$TESTDIR/install.log")"
 }
 
-boot_run() { # TEST
+boot_machine() { # once; BOOT_STATUS is what nspawn says of its end
         # In a control group of its own: the machine's systemd takes what it is in for the root of all.
         # The leader's filter would refuse pidfd_getfd(2), hence without. Nothing of the host is told of the machine.
         (
                 echo $BASHPID >"$boot_cgroup/cgroup.procs"
                 exec env UNIFIED_CGROUP_HIERARCHY=1 SYSTEMD_SECCOMP=0 systemd-nspawn --quiet -D "$boot_root/root" \
                         --register=no --keep-unit --bind="$boot_root/test:/test" --bind-ro="$SENTRYD_BUILD:/build" --console=pipe --private-network \
-                        --boot systemd.unit=test.service systemd.log_target=journal systemd.show_status=no </dev/null >"$TESTDIR/console" 2>&1
+                        --boot systemd.unit=test.service systemd.log_target=journal systemd.show_status=no </dev/null >>"$TESTDIR/console" 2>&1
         ) &
         boot_pid=$!
-        await "$BOOT_DEADLINE" gone $boot_pid || {
+        await $((boot_end - SECONDS)) gone $boot_pid || {
                 diag "the machine is still up after $BOOT_DEADLINE s"
                 kill -KILL $boot_pid
         }
         wait $boot_pid 2>/dev/null
+        BOOT_STATUS=$?
+}
+
+boot_run() {
+        local boot_end=$((SECONDS + BOOT_DEADLINE))
+        boot_machine
+        if [ $BOOT_STATUS -eq 133 ] && [ -e "$boot_root/test/rebooted" ]; then # it wants to be booted again
+                boot_machine
+        fi
         cat "$boot_root/test/out" 2>/dev/null
         if ! grep -q '^\(1\.\.\|Bail out\)' "$boot_root/test/out" 2>/dev/null; then
                 diag "the machine's console:" "$(tail -n 40 "$TESTDIR/console")"

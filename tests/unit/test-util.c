@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* daemon/common/util.h: numbers, vectors, text that is safe to show, paths, files. */
+/* daemon/common/util.h: numbers, vectors, text that is safe to show, paths, files; and open-inside.h. */
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
+#include "open-inside.h"
 #include "tap.h"
 #include "util.h"
 
@@ -88,6 +91,36 @@ int main(void) {
                    "read_full_fd() up to its limit");
                 free(TAKE_PTR(file));
                 safe_close(pipes[0]);
+        }
+        char directory[] = "/tmp/test-util.XXXXXX";
+        if (ok(mkdtemp(directory) != NULL, "a directory")) {
+                int root = open(directory, O_PATH | O_CLOEXEC), found;
+                static const struct {
+                        const char *path;
+                        int walk, inside;
+                } opened[] = {
+                        { "/a/b", 0, 0 },          { "a//./b", 0, 0 },        { "a/", 0, 0 },          { "/", 0, 0 },
+                        { "a/b/", -ENOTDIR, -ENOTDIR }, { "a/../a/b", -EXDEV, 0 }, { "a/no", -ENOENT, -ENOENT }, { "up/b", -ENOTDIR, 0 },
+                        { "a/link", -ELOOP, -ELOOP },
+                };
+
+                ok(mkdirat(root, "a", 0700) == 0 && symlinkat("/a", root, "up") == 0 && symlinkat("b", root, "a/link") == 0,
+                   "with a directory and links");
+                found = open_inside_walk(root, "a/b", O_WRONLY | O_CREAT | O_EXCL, 0600);
+                ok(found >= 0, "open_inside_walk() makes a file");
+                safe_close(found);
+                is_int(open_inside_walk(root, "a/b", O_WRONLY | O_CREAT | O_EXCL, 0600), -EEXIST, "… once");
+                for (size_t n = 0; n < ELEMENTSOF(opened); n++) {
+                        found = open_inside_walk(root, opened[n].path, O_RDONLY, 0);
+                        is_int(MIN(found, 0), opened[n].walk, "open_inside_walk() of %s", opened[n].path);
+                        safe_close(found);
+                        found = open_inside(root, opened[n].path, O_RDONLY | O_NOFOLLOW, 0, RESOLVE_IN_ROOT);
+                        is_int(MIN(found, 0), opened[n].inside, "open_inside() of it");
+                        safe_close(found);
+                }
+                ok(unlinkat(root, "a/b", 0) == 0 && unlinkat(root, "a/link", 0) == 0 && unlinkat(root, "a", AT_REMOVEDIR) == 0 &&
+                   unlinkat(root, "up", 0) == 0 && rmdir(directory) == 0, "all is removed");
+                safe_close(root);
         }
         fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
         is_int(read_full_fd(fd, 10000, &file, &size), -EFBIG, "read_full_fd() beyond its limit");
