@@ -368,6 +368,19 @@ int kernel_record(Kernel *kernel, Record *record) {
         return kernel_log_record(&kernel->log, record);
 }
 
+int kernel_image(Kernel *kernel, Record *record) {
+        char type[RECORD_NAME_MAX + 1];
+        int r;
+
+        r = kernel_record(kernel, record);
+        if (r < 0 || (record->mode == RECORD_READ && !record_peek(record, type)))
+                return r < 0 ? r : record->error;
+        record_begin(record, "kernel-in-image", 1);
+        record_bool(record, "personalities", &kernel->personalities);
+        r = record_end(record);
+        return r < 0 ? r : ptrace_rules_image(kernel, record);
+}
+
 int kernel_snapshot(Kernel *kernel, Record *record) {
         int r;
 

@@ -77,8 +77,8 @@ struct Kernel {
 
         ChangeSink *changes;              /* who keeps what changes; not owned, not recorded. NULL: nobody */
 
-        bool personalities;               /* a task has asked for a personality that changes uname(2). Kept in a
-                                           * snapshot alone: personalities are the tasks' own */
+        bool personalities;               /* a task has asked for a personality that changes uname(2). Kept in
+                                           * snapshots and images: personalities are the tasks' own */
         NamespaceTable namespaces;        /* owned by ns/namespace.c; UTS recorded */
         Namespace *first_uts;             /* in namespaces, held; recorded by its inode, known once it has booted */
         TaskTable tasks;                  /* owned by task/task-table.c; recorded */
@@ -153,6 +153,8 @@ void kernel_end(Kernel *kernel, int status);
 
 /* Visits everything that is recorded. Reading wants a kernel fresh from kernel_new(). */
 int kernel_record(Kernel *kernel, Record *record);
+/* The same, and what follows from processes that a restored sandbox has again: ptrace_rules_adopt() when they are there. */
+int kernel_image(Kernel *kernel, Record *record);
 
 /* All that a kernel on this very host needs to take over from this one: what is recorded, and what hangs on the host and
  * its ids. What changes afterwards is told to kernel->changes, as records that changes_apply() puts on top of it. */

@@ -134,6 +134,7 @@ EXTRA_DIST += \
 	$(lint_tests) \
 	tests/live/restore-sockets.py \
 	tests/live/save-killer.py \
+	tests/live/save-steps.py \
 	tests/live/save-program.py \
 	tests/.shellcheckrc \
 	tests/lib/boot.bash \
@@ -171,12 +172,12 @@ race_tests = tests/live/addresses.sh tests/live/mounting.sh
 check-races:
 	SENTRYD_RACE_SECONDS=30 SENTRYD_TEST_DEADLINE=900 $(MAKE) check TESTS='$(race_tests)'
 
-# All programs of sys/, saved and restored more often than in make check, and one of them a hundred times in a row.
-# Without posix-timer, which measures what an image does not keep: the time of a CPU.
+# All programs of sys/, saved and restored more often than in make check, and at each of their emulated calls; and one a
+# hundred times in a row. Without posix-timer, which measures what an image does not keep: the time of a CPU.
 unsaved_tests = posix-timer
 .PHONY: check-save
 check-save: all $(check_SCRIPTS)
-	SENTRYD_TEST_DEADLINE=900 AUTOSAVE_SAVES=10 AUTOSAVE_PROGRAMS='$(filter-out $(unsaved_tests),$(notdir $(sys_tests)))' \
+	SENTRYD_TEST_DEADLINE=7200 AUTOSAVE_SAVES=10 AUTOSAVE_CALLS=5000 AUTOSAVE_PROGRAMS='$(filter-out $(unsaved_tests),$(notdir $(sys_tests)))' \
 		$(MAKE) check TESTS=tests/live/autosave.sh
 	SENTRYD_TEST_DEADLINE=900 SENTRYD_TEST_ROUNDS=100 TESTS_ONLY=everything $(MAKE) check TESTS=tests/live/restore.sh
 

@@ -6,7 +6,7 @@ libcommon_a_SOURCES = \
 	daemon/common/bus-timers.h \
 	daemon/common/bus-util.c \
 	daemon/common/bus-util.h \
-	daemon/common/disturbed-call.h \
+	daemon/common/stopped-call.h \
 	daemon/common/cgroup-path.c \
 	daemon/common/cgroup-path.h \
 	daemon/common/launch-protocol.h \

@@ -143,6 +143,7 @@ static void visit_thread(Visit *v, void *item) {
         visit_u64(v, "clearTid", &thread->clear_tid, UINT64_MAX);
         visit_u32(v, "parentDeathSignal", &thread->pdeathsig, SIGNALS);
         visit_u64(v, "timerSlack", &thread->timer_slack_ns, INT64_MAX);
+        visit_u32(v, "personality", &thread->personality, UINT32_MAX);
         visit_u32(v, "policy", &thread->policy, 7);
         visit_u32(v, "priority", &thread->priority, 99);
         visit_i32(v, "nice", &thread->nice, -20, 19);
@@ -195,7 +196,6 @@ static void visit_process(Visit *v, void *item) {
         visit_string(v, "comm", &process->comm, 64);
         visit_bool(v, "subreaper", &process->subreaper);
         visit_i32(v, "oomScoreAdj", &process->oom_score_adj, -1000, 1000);
-        visit_u32(v, "personality", &process->personality, UINT32_MAX);
         visit_u32(v, "dumpable", &process->dumpable, 2);
         visit_bool(v, "thpDisabled", &process->thp_disabled);
         visit_u64(v, "coredumpFilter", &process->coredump_filter, UINT32_MAX);

@@ -215,6 +215,7 @@ typedef struct ImageThread {
         uint64_t clear_tid;        /* set_tid_address(2) */
         uint32_t pdeathsig;
         uint64_t timer_slack_ns;
+        uint32_t personality;
         uint32_t policy, priority; /* SCHED_*; sched_priority */
         int32_t nice;
         uint32_t sched_flags;
@@ -257,7 +258,6 @@ typedef struct ImageProcess {
         char *comm;           /* of a zombie; else the threads' */
         bool subreaper;
         int32_t oom_score_adj;
-        uint32_t personality;
         uint32_t dumpable;    /* prctl(2) PR_GET_DUMPABLE */
         bool thp_disabled;
         uint64_t coredump_filter;
@@ -508,7 +508,7 @@ typedef struct Image {
         uint32_t walls;      /* bit (1 << LaunchWall) */
         uint32_t n_cpus;     /* online when it was saved */
         int64_t started_usec; /* CLOCK_REALTIME */
-        ImageBlob kernel;    /* what kernel_record() writes */
+        ImageBlob kernel;    /* what kernel_image() writes */
         uint64_t memory;     /* bytes of memory in page files, for progress */
         ImagePageFile *page_files;
         size_t n_page_files;

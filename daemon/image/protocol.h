@@ -24,7 +24,7 @@ enum {
         IMAGER_FD_DIRECTORY, /* save: where the image will lie */
         IMAGER_FD_PROC,      /* O_PATH on the sandbox's own /proc */
         IMAGER_FD_PID_NS,    /* its PID namespace */
-        IMAGER_FD_RECORDS,   /* memfd: what kernel_record() says */
+        IMAGER_FD_RECORDS,   /* memfd: what kernel_image() says */
         IMAGER_FD_MQUEUE,    /* a mount of its POSIX message queues; or anything else where there are none */
         _IMAGER_FD_SAVE_END,
 };

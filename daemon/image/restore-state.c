@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "disturbed-call.h"
+#include "stopped-call.h"
 #include "launch-protocol.h"
 #include "restore-internal.h"
 #include "util.h"
@@ -29,7 +29,6 @@
 #endif
 
 /* What the kernel returns of a call that was interrupted; linux/errno.h. */
-#define ERESTARTNOHAND 514
 #define ERESTART_RESTARTBLOCK 516
 
 #define CALL(...) \
@@ -171,8 +170,6 @@ int restore_process_state(Restore *restore, RestoreProcess *process) {
                 return r;
         if (image->subreaper)
                 CALL("become a reaper of orphans", SYS_prctl, PR_SET_CHILD_SUBREAPER, 1);
-        if (image->personality != 0)
-                CALL("set its personality", SYS_personality, image->personality);
         if (image->thp_disabled)
                 CALL("do without huge pages", SYS_prctl, PR_SET_THP_DISABLE, 1);
         (void) snprintf(text, sizeof(text), "%d", image->oom_score_adj);
@@ -344,6 +341,8 @@ int restore_thread_state(Restore *restore, RestoreProcess *of, unsigned index) {
         if (r < 0)
                 return r;
         CALL("set the slack of its timers", SYS_prctl, PR_SET_TIMERSLACK, thread->timer_slack_ns);
+        if (thread->personality != 0)
+                CALL("set its personality", SYS_personality, thread->personality);
         r = set_ids(restore, process, thread);
         if (r >= 0)
                 r = set_capabilities(restore, process, thread);
@@ -367,9 +366,8 @@ static void mend_call(struct user_regs_struct *regs) {
                         regs->rdi = regs->rsi;
                 else if (call == SYS_clock_nanosleep && regs->r10 != 0)
                         regs->rdx = regs->r10;
-                regs->rax = (unsigned long long) -ERESTARTNOHAND;
-        } else if (call_is_disturbed(call, result))
-                regs->rax = (unsigned long long) -ERESTARTNOHAND;
+                regs->rax = (unsigned long long) CALL_RESTARTNOHAND;
+        }
 }
 
 int restore_thread_registers(Restore *restore, RestoreProcess *process, unsigned index) {

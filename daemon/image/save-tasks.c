@@ -18,7 +18,7 @@
 #include <sys/time.h>
 
 #include "util/cpuset.h"
-#include "disturbed-call.h"
+#include "stopped-call.h"
 #include "protocol.h"
 #include "save.h"
 #include "util.h"
@@ -223,6 +223,12 @@ static int save_credentials(Save *save, const char *status, ImageThread *thread)
         return 0;
 }
 
+static int32_t read_number(pid_t pid, const char *name, int base) {
+        _cleanup_free_ char *text = NULL;
+
+        return save_read_proc(pid, name, &text) < 0 ? 0 : (int32_t) strtol(text, NULL, base);
+}
+
 /* What is to be had from outside. */
 static int save_thread_outside(Save *save, const SaveProcess *process, SaveThread *task, ImageThread *thread) {
         _cleanup_free_ char *status = NULL, *comm = NULL;
@@ -236,8 +242,7 @@ static int save_thread_outside(Save *save, const SaveProcess *process, SaveThrea
                 return r;
         task->has_state = true;
         save_calls_adopt(process, task);
-        if (call_is_disturbed((int64_t) task->state.regs.orig_rax, (int64_t) task->state.regs.rax))
-                task->state.regs.rax = (unsigned long long) DISTURBED_CALL_AGAIN;
+        (void) call_mend(&task->state.regs);
 
         thread->tid = task->id;
         if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, task->tid, sizeof(rseq), &rseq) >= 0 && rseq.address != 0) {
@@ -247,6 +252,7 @@ static int save_thread_outside(Save *save, const SaveProcess *process, SaveThrea
                 thread->rseq_flags = rseq.flags;
                 abort_rseq(task, &rseq);
         }
+        thread->personality = (uint32_t) read_number(task->tid, "personality", 16);
         memcpy(thread->regs, &task->state.regs, sizeof(thread->regs));
         thread->sigmask = task->state.mask;
         r = image_writer_add(&save->writer, task->state.xstate, task->state.xstate_size, &thread->xstate, &save->message);
@@ -457,12 +463,6 @@ static int save_limits(pid_t pid, ImageProcess *image) {
         return 0;
 }
 
-static int32_t read_number(pid_t pid, const char *name, int base) {
-        _cleanup_free_ char *text = NULL;
-
-        return save_read_proc(pid, name, &text) < 0 ? 0 : (int32_t) strtol(text, NULL, base);
-}
-
 static int save_process_outside(Save *save, size_t index, const char *stat, const char *status) {
         ImageProcess *image = save->image->processes + index;
         SaveProcess *process = save->processes + index;
@@ -480,7 +480,6 @@ static int save_process_outside(Save *save, size_t index, const char *stat, cons
         };
         image->umask = (uint32_t) status_number(status, "Umask", 8);
         image->oom_score_adj = read_number(process->pid, "oom_score_adj", 10);
-        image->personality = (uint32_t) read_number(process->pid, "personality", 16);
         image->coredump_filter = (uint32_t) read_number(process->pid, "coredump_filter", 16);
         r = save_limits(process->pid, image);
         if (r >= 0)

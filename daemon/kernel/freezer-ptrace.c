@@ -17,7 +17,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
-#include "disturbed-call.h"
+#include "stopped-call.h"
 #include "sentry.h"
 #include "tasks.h"
 #include "util.h"
@@ -229,10 +229,8 @@ static void mend_call(pid_t tid) {
         struct user_regs_struct regs;
         struct iovec iov = { &regs, sizeof(regs) };
 
-        if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &iov) < 0 || iov.iov_len != sizeof(regs) ||
-            !call_is_disturbed((int64_t) regs.orig_rax, (int64_t) regs.rax))
+        if (ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &iov) < 0 || iov.iov_len != sizeof(regs) || !call_mend(&regs))
                 return;
-        regs.rax = (unsigned long long) DISTURBED_CALL_AGAIN;
         (void) ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &iov);
 #else
         (void) tid;

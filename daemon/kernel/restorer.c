@@ -50,7 +50,7 @@ static int read_records(Restorer *restorer, int fd) {
         if (r < 0)
                 return r;
         record_init_read(&record, data, size);
-        r = kernel_record(restorer->sentry->kernel, &record);
+        r = kernel_image(restorer->sentry->kernel, &record);
         record_done(&record);
         return r;
 }
@@ -64,11 +64,15 @@ static int let_go(Restorer *restorer) {
         if (r < 0)
                 return r;
         restorer->listener = -EBADF;
+        /* While the imager lets one after the other go, who is free already would find the others traced. */
+        sentry->notifier.receiving = false;
         /* Before anybody runs: with their processes, timers are armed again. */
+        task_table_open(&sentry->kernel->tasks);
         sentry_started(sentry);
         r = task_table_sync(&sentry->kernel->tasks);
         if (r < 0)
                 return r;
+        ptrace_rules_adopt(sentry->kernel);
         /* What fell due meanwhile is not a signal later than the one that it was missed for. */
         timekeeper_run(&sentry->kernel->timekeeper);
         restorer->state = RESTORER_LETTING_GO;
@@ -143,6 +147,8 @@ static int on_word(sd_event_source *source, int fd, uint32_t revents, void *user
         else if (message.word == RESTORE_DONE && restorer->state == RESTORER_LETTING_GO) {
                 restorer->state = RESTORER_DONE;
                 restorer_done(restorer);
+                restorer->sentry->notifier.receiving = restorer->sentry->freeze_depth == 0;
+                restorer->sentry->notifier.rearm = true;
         } else
                 r = -EPROTO;
         if (r < 0)
@@ -156,6 +162,7 @@ int restorer_start(Restorer *restorer, Sentry *sentry, int directory_fd, bool la
         pid_t pid;
 
         *restorer = (Restorer) { .sentry = sentry, .lazy = lazy, .control_fd = -EBADF, .listener = -EBADF };
+        task_table_close(&sentry->kernel->tasks);
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
         r = imager_spawn(sentry, "restore", true, (const int[]) { fds[1], directory_fd }, 2, &pid, &pidfd);

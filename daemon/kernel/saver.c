@@ -191,7 +191,7 @@ static int write_records(Saver *saver) {
         timekeeper_pause(&sentry->kernel->timekeeper);
         saver->clocks_stopped = true;
         record_init_write(&record);
-        r = kernel_record(sentry->kernel, &record);
+        r = kernel_image(sentry->kernel, &record);
         for (size_t done = 0; r >= 0 && done < record.size;) {
                 ssize_t n = write(saver->records_fd, record.data + done, record.size - done);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernel.h"
 #include "task/ptrace-rules.h"
@@ -139,6 +140,20 @@ int ptrace_rules_record(PtraceRules *rules, Record *record) {
         return 0;
 }
 
+static int add_read(PtraceRules *rules, const PtraceException *seen) {
+        PtraceException *exception;
+
+        if (seen->tracee <= 0 || seen->tracer < 0 || rules->n_exceptions >= PTRACE_EXCEPTIONS_MAX)
+                return -EBADMSG;
+        exception = malloc(sizeof(PtraceException));
+        if (!exception)
+                return -ENOMEM;
+        *exception = *seen;
+        LIST_INSERT_HEAD(&rules->exceptions, exception, link);
+        rules->n_exceptions++;
+        return 0;
+}
+
 int ptrace_rules_apply(PtraceRules *rules, Record *record) {
         PtraceException seen = {}, *exception;
         bool gone;
@@ -150,17 +165,51 @@ int ptrace_rules_apply(PtraceRules *rules, Record *record) {
         exception = exception_of(rules, seen.tracee);
         if (exception)
                 exception_free(rules, exception);
-        if (gone)
-                return 0;
-        if (seen.tracee <= 0 || seen.tracer < 0 || rules->n_exceptions >= PTRACE_EXCEPTIONS_MAX)
-                return -EBADMSG;
-        exception = malloc(sizeof(PtraceException));
-        if (!exception)
-                return -ENOMEM;
-        *exception = seen;
-        LIST_INSERT_HEAD(&rules->exceptions, exception, link);
-        rules->n_exceptions++;
-        return 0;
+        return gone ? 0 : add_read(rules, &seen);
+}
+
+static int inside_record(PtraceException *exception, Record *record) {
+        uint32_t tracee = (uint32_t) exception->tracee, tracer = (uint32_t) exception->tracer;
+
+        record_begin(record, "ptrace-exception-inside", 1);
+        record_u32(record, "tracee", &tracee);
+        record_u32(record, "tracer", &tracer);
+        exception->tracee = (HostTid) tracee;
+        exception->tracer = (HostTid) tracer;
+        return record_end(record);
+}
+
+static int write_inside(Kernel *kernel, Record *record) {
+        const PtraceException *exception;
+        int r = 0;
+
+        forget_dead(kernel);
+        LIST_FOREACH(exception, &kernel->ptrace.exceptions, link) {
+                const ThreadGroup *tracee = task_table_find_host(&kernel->tasks, exception->tracee),
+                                  *tracer = exception->tracer != 0 ? task_table_find_host(&kernel->tasks, exception->tracer) : NULL;
+                PtraceException inside = { .tracee = tracee ? (HostTid) tracee->pid : 0, .tracer = tracer ? (HostTid) tracer->pid : 0 };
+
+                if (r >= 0 && tracee && (tracer || exception->tracer == 0))
+                        r = inside_record(&inside, record);
+        }
+        return r;
+}
+
+int ptrace_rules_image(Kernel *kernel, Record *record) {
+        char type[RECORD_NAME_MAX + 1];
+
+        if (record->mode == RECORD_WRITE)
+                return write_inside(kernel, record);
+        while (record_peek(record, type) && strcmp(type, "ptrace-exception-inside") == 0) {
+                PtraceException seen = {};
+                int r = inside_record(&seen, record);
+
+                if (r >= 0)
+                        r = add_read(&kernel->ptrace, &seen);
+                if (r < 0)
+                        return r;
+        }
+        return record->error;
 }
 
 static void note(Kernel *kernel, PtraceException *exception, bool gone) {
@@ -170,6 +219,33 @@ static void note(Kernel *kernel, PtraceException *exception, bool gone) {
                 return;
         (void) exception_record(exception, &gone, record);
         change_end(kernel, record);
+}
+
+/* The numbers of a process of the sandbox as those of the host. */
+static bool adopt(Kernel *kernel, HostTid *pid, uint64_t *ret_start) {
+        const ThreadGroup *process = task_table_find(&kernel->tasks, (GuestPid) *pid);
+        HostPeer peer;
+
+        if (!process || kernel->host->ops->task_info(kernel->host, process->host_pid, &peer) < 0)
+                return false;
+        *pid = process->host_pid;
+        *ret_start = peer.start;
+        return true;
+}
+
+void ptrace_rules_adopt(Kernel *kernel) {
+        PtraceException *exception, *next;
+
+        for (exception = LIST_FIRST(&kernel->ptrace.exceptions); exception; exception = next) {
+                next = LIST_NEXT(exception, link);
+                if (exception->tracee_start != 0)
+                        continue;
+                if (adopt(kernel, &exception->tracee, &exception->tracee_start) &&
+                    (exception->tracer == 0 || adopt(kernel, &exception->tracer, &exception->tracer_start)))
+                        note(kernel, exception, false);
+                else
+                        exception_free(&kernel->ptrace, exception);
+        }
 }
 
 int ptrace_exception_set(Kernel *kernel, const HostPeer *tracee, const HostPeer *tracer) {

@@ -27,7 +27,7 @@ typedef enum PtraceScope {
  * their start time when a number is given again. */
 typedef struct PtraceException {
         HostTid tracee, tracer;              /* tracer 0: anyone */
-        uint64_t tracee_start, tracer_start;
+        uint64_t tracee_start, tracer_start; /* tracee_start 0: of an image, with numbers of the sandbox until its processes are there */
         LIST_ENTRY(PtraceException) link;
 } PtraceException;
 
@@ -53,3 +53,8 @@ void ptrace_exception_clear(Kernel *kernel, const HostPeer *tracee);
 int ptrace_rules_record(PtraceRules *rules, Record *record);
 /* Reads one: it replaces that of its tracee, or takes it away. */
 int ptrace_rules_apply(PtraceRules *rules, Record *record);
+
+/* Writes or reads all exceptions of processes that live, by their numbers in the sandbox. What was read is of no effect
+ * before ptrace_rules_adopt(), when they are in the table of tasks. */
+int ptrace_rules_image(Kernel *kernel, Record *record);
+void ptrace_rules_adopt(Kernel *kernel);

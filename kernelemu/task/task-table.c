@@ -229,6 +229,8 @@ static int process_discover(TaskTable *table, GuestPid pid, ThreadGroup **ret) {
         HostTask seen = {};
         int r;
 
+        if (table->closed)
+                return -ESRCH;
         r = host->ops->task_read(host, pid, HOST_TASK_STAT | HOST_TASK_NS, &seen);
         if (r < 0)
                 return r;
@@ -286,12 +288,22 @@ static bool nothing_happened(TaskTable *table) {
         return table->settled && table->n_unwatched == 0;
 }
 
+void task_table_close(TaskTable *table) {
+        table->closed = true;
+}
+
+void task_table_open(TaskTable *table) {
+        table->closed = false;
+}
+
 int task_table_sync(TaskTable *table) {
         Kernel *kernel = table->kernel;
         ThreadGroup *process, *next;
         uint64_t start;
         int r;
 
+        if (table->closed)
+                return -ESRCH;
         kernel->host->ops->task_poll(kernel->host);
         if (nothing_happened(table))
                 return 0;

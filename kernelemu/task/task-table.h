@@ -45,6 +45,7 @@ typedef struct TaskTable {
         bool settled;                         /* nobody was born since the last full sync, unless the mark moves */
 
         TAILQ_HEAD(, ThreadGroup) events;     /* those with something to tell */
+        bool closed;                          /* nobody is let in: who is there is not what he will be */
         bool adopting;                        /* who is found was told of by the kernel that ran before this one */
         RateLimit event_limit;                /* not recorded: a restored sandbox starts with a full bucket */
         uint64_t cpu_usec;                    /* the most that task_table_cpu_usec() has said; not recorded: a
@@ -58,8 +59,12 @@ typedef struct TaskTable {
 int task_table_init(TaskTable *table, Kernel *kernel);
 void task_table_done(TaskTable *table);
 
+/* While a sandbox is being restored its processes have not become those yet that the records tell of. Before anybody is in it. */
+void task_table_close(TaskTable *table);
+void task_table_open(TaskTable *table);
+
 /* Brings membership up to date, queueing events. Costs next to nothing when nothing happened. 0, -ESRCH before the
- * start of the sandbox, or what kept the host from looking; the table holds what is known in any case. */
+ * start of the sandbox and while closed, or what kept the host from looking; the table holds what is known in any case. */
 int task_table_sync(TaskTable *table);
 
 /* A sync that queues no events: after a snapshot was read. */
