@@ -12,7 +12,7 @@ SENTRYD_BUILD_PACKAGES=(
 )
 # shellcheck disable=SC2034
 SENTRYD_TEST_PACKAGES=(
-        bsdutils hostname make tar clang libclang-rt-14-dev dbus dbus-daemon systemd git gcc python3 perl sqlite3 nodejs tmux procps psmisc util-linux
+        bsdutils hostname make tar clang libclang-rt-14-dev dbus dbus-daemon systemd git gcc golang-go python3 perl sqlite3 nodejs tmux procps psmisc util-linux
         shellcheck mandoc xz-utils libcap2-bin strace gdb e2fsprogs uidmap nginx-light postgresql redis-server redis-tools passt iproute2 bubblewrap
         zsh systemd-container libpam-systemd dbus-user-session polkitd
 )

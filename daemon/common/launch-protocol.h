@@ -154,8 +154,9 @@ typedef struct MakerAnswer {
 } MakerAnswer;
 
 /* Capabilities (bit per CAP_*) that the first process of a sandbox that is being restored has until everything is there:
- * CHECKPOINT_RESTORE, for process ids and the programs of processes, SETPCAP, SETUID and SETGID. */
-#define RESTORE_CAPABILITIES (UINT64_C(1) << 40 | UINT64_C(1) << 8 | UINT64_C(1) << 7 | UINT64_C(1) << 6)
+ * CHECKPOINT_RESTORE, for process ids and the programs of processes, NET_RAW, for what waits in UDP sockets, SETPCAP, SETUID
+ * and SETGID. */
+#define RESTORE_CAPABILITIES (UINT64_C(1) << 40 | UINT64_C(1) << 13 | UINT64_C(1) << 8 | UINT64_C(1) << 7 | UINT64_C(1) << 6)
 
 #define LAUNCH_CGROUP_NUMBER_MAX 64 /* sandboxes of one name below one control group, of several sentryds */
 

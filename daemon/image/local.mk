@@ -24,6 +24,7 @@ sentry_imager_SOURCES = \
 	daemon/image/imager.h \
 	daemon/image/main.c \
 	daemon/image/restore-attach.c \
+	daemon/image/restore-datagrams.c \
 	daemon/image/restore-files.c \
 	daemon/image/restore-internal.h \
 	daemon/image/restore-inotify.c \

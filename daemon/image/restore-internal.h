@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "image.h"
@@ -168,7 +169,13 @@ int restore_queue(Restore *restore, const ImageSocket *socket, int other);
 /* Those that have to wait until all files and processes are there. */
 int restore_late_queues(Restore *restore);
 static inline bool socket_is_late(const ImageSocket *socket) { return socket->n_ancillary > 0; }
+/* One of datagrams, of AF_UNIX, that hears whoever knows its address. */
+static inline bool socket_is_unconnected(const ImageSocket *socket) {
+        return socket->family == AF_UNIX && socket->type == SOCK_DGRAM && socket->peer == IMAGE_NONE && socket->address.size > 0;
+}
 int restore_socket_options(Restore *restore, const ImageFile *file, int number);
+/* restore-datagrams.c: what UDP sockets have to read, when all sockets are there. */
+int restore_datagrams(Restore *restore);
 /* restore-tcp.c: a connection, with its other end, if that is in the image. Number in the first process, among ours. */
 int restore_tcp(Restore *restore, const ImageFile *file);
 /* What comes after all that listens. */

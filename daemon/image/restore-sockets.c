@@ -272,7 +272,7 @@ static int64_t alone(Restore *restore, const ImageFile *file) {
         uint64_t at;
         int r;
 
-        if (socket->queue.size > 0 || socket->n_sizes > 0)
+        if (socket->protocol != IPPROTO_UDP && !socket_is_unconnected(socket) && (socket->queue.size > 0 || socket->n_sizes > 0))
                 return restore_fail(restore, -EOPNOTSUPP, "a socket (%s) has messages of somebody unknown to read", file->was ?: "?");
         number = make_socket(restore, socket);
         if (number < 0)

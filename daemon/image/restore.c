@@ -336,6 +336,8 @@ static int prepare(Restore *restore) {
         if (r >= 0)
                 r = restore_late_queues(restore);
         if (r >= 0)
+                r = restore_datagrams(restore);
+        if (r >= 0)
                 r = restore_epolls(restore);
         if (r >= 0)
                 r = for_each_process(restore, stop_if_stopped);

@@ -17,6 +17,7 @@ typedef struct Known {
         size_t process;  /* the same, in Save.processes */
         int fd;          /* owned: a copy of it, where it is looked at again; -EBADF */
         uint64_t dev, ino; /* OUTSIDE: what it is */
+        uint32_t strangers; /* messages in it, of AF_UNIX and datagrams, from addresses that nobody has any more, or too large */
         bool flying;     /* nobody has it but a message in a socket of the process; pid and number are ours */
 } Known;
 

@@ -139,6 +139,21 @@ static int add_ancillary(Files *files, uint32_t index, size_t size, Message *mes
         return 0;
 }
 
+/* Whether a socket of the sandbox has this address. */
+static bool is_bound(const Files *files, const struct sockaddr_storage *address, socklen_t size) {
+        for (size_t i = 0; i < files->n_known; i++) {
+                const ImageFile *file = files->save->image->files + i;
+                struct sockaddr_storage own;
+                socklen_t own_size = sizeof(own);
+
+                if (file->kind == IMAGE_FILE_UNIX && file->socket && file->socket->type == SOCK_DGRAM &&
+                    getsockname(files->known[i].fd, (struct sockaddr *) &own, &own_size) >= 0 && own_size == size &&
+                    memcmp(&own, address, size) == 0)
+                        return true;
+        }
+        return false;
+}
+
 /* One more piece of it; n: how much. 0 at its end. */
 static ssize_t save_piece(Files *files, uint32_t index, Queue *queue, uint8_t *buffer, bool *sized) {
         ImageSocket *socket = files->save->image->files[index].socket;
@@ -187,6 +202,10 @@ static ssize_t save_piece(Files *files, uint32_t index, Queue *queue, uint8_t *b
                         return -ENOMEM;
                 *size = (uint64_t) n;
         }
+        if (socket->family == AF_UNIX && socket->type == SOCK_DGRAM &&
+            (n > (ssize_t) IMAGE_ANCILLARY_MAX ||
+             (message.from_size > sizeof(sa_family_t) && !is_bound(files, &message.from, message.from_size))))
+                files->known[index].strangers++;
         length = message.from_size;
         r = queue_append(&queue->bytes, &queue->n, buffer, (size_t) n);
         if (r >= 0 && !stream)

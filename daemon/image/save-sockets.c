@@ -318,13 +318,11 @@ static int finish_unix_queues(Files *files) {
         return 0;
 }
 
-/* They would have to be sent by sockets that may be gone. */
-static void refuse_datagrams(Files *files, uint32_t index) {
-        size_t n = files->save->image->files[index].socket->n_sizes;
-
+/* They would have to be sent by somebody of that address. */
+static void refuse_datagrams(Files *files, uint32_t index, size_t n) {
         if (n > 0)
-                files_refuse_index(files, index, "%zu datagram%s that nobody has read yet, of senders to whom the socket is not connected",
-                                   n, n == 1 ? "" : "s");
+                files_refuse_index(files, index, "%zu datagram%s that nobody has read yet, of senders that are gone, or too large", n,
+                                   n == 1 ? "" : "s");
 }
 
 static int finish_unix(Files *files, uint32_t index) {
@@ -363,7 +361,7 @@ static int finish_unix(Files *files, uint32_t index) {
                 }
         }
         if (file->socket->type == SOCK_DGRAM && file->socket->peer == IMAGE_NONE)
-                refuse_datagrams(files, index);
+                refuse_datagrams(files, index, file->socket->address.size > 0 ? at->strangers : file->socket->n_sizes);
         if (getsockopt(at->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) >= 0 && credentials.pid > 0) {
                 for (size_t i = 0; i < files->save->n_processes; i++)
                         if (files->save->processes[i].pid == credentials.pid)
@@ -395,7 +393,9 @@ int finish_sockets(Files *files) {
                 else if (file->kind == IMAGE_FILE_INET && file->socket && !file->socket->listening &&
                          file->socket->protocol != IPPROTO_TCP) {
                         r = save_queue(files, i);
-                        refuse_datagrams(files, i);
+                        /* In a network of its own anybody's can be sent again. */
+                        if (files->host_network || file->socket->protocol != IPPROTO_UDP)
+                                refuse_datagrams(files, i, file->socket->n_sizes);
                 }
         }
         return r < 0 ? r : finish_tcp(files);

@@ -477,6 +477,79 @@ def datagrams():
 
 
 @case
+def datagrams_unread():
+    """Of one that has an address, of one that has none, and of one that is gone; with a file."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    server.bind("/tmp/unread")
+    named, unnamed, gone = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(3)]
+    named.bind("\0unread")
+    named.sendto(b"from somebody", "/tmp/unread")
+    unnamed.connect("/tmp/unread")
+    unnamed.send(pattern(50000, 1))
+    gone.connect("/tmp/unread")
+    with open("/dev/null", "rb") as null:
+        pass_on(gone, b"a file", [null])
+    gone.close()
+
+    def check():
+        server.settimeout(TIMEOUT)
+        same(server.recvfrom(100), (b"from somebody", b"\0unread"), "the first")
+        same(server.recvfrom(60000), (pattern(50000, 1), None), "the second")
+        data, fds = receive(server, 100)
+        same((data, len(fds), os.read(fds[0], 1)), (b"a file", 1, b""), "the third")
+        os.close(fds[0])
+        server.sendto(b"back", b"\0unread")
+        same(read(named, 4), b"back", "an answer")
+
+    return check
+
+
+@case
+def udp():
+    """Of senders that are there, and gone; to a socket for any address, one that is connected, and one for both versions of IP."""
+    anywhere = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    anywhere.bind(("0.0.0.0", 0))
+    port = anywhere.getsockname()[1]
+    sender, gone = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for s in sender, gone:
+        s.bind(("127.0.0.1", 0))
+    gone_address = gone.getsockname()
+    sender.sendto(b"one", ("127.0.0.1", port))
+    gone.sendto(pattern(60000, 3), ("127.0.0.1", port))
+    sender.sendto(b"three", ("127.0.0.1", port))
+    gone.close()
+
+    connected = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    connected.bind(("127.0.0.1", 0))
+    connected.connect(sender.getsockname())
+    sender.sendto(b"to one", connected.getsockname())
+
+    both = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    both.bind(("::", 0))
+    six = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    six.sendto(b"odd", ("::1", both.getsockname()[1]))
+    sender.sendto(b"even", ("127.0.0.1", both.getsockname()[1]))
+
+    def check():
+        def come(s, data, address):
+            s.settimeout(TIMEOUT)
+            same(s.recvfrom(65536), (data, address), "a datagram")
+
+        come(anywhere, b"one", sender.getsockname())
+        come(anywhere, pattern(60000, 3), gone_address)
+        come(anywhere, b"three", sender.getsockname())
+        come(connected, b"to one", sender.getsockname())
+        come(both, b"odd", ("::1", six.getsockname()[1], 0, 0))
+        come(both, b"even", ("::ffff:127.0.0.1", sender.getsockname()[1], 0, 0))
+        connected.send(b"back")
+        come(sender, b"back", connected.getsockname())
+        anywhere.setblocking(False)
+        errors(lambda: anywhere.recv(1), errno.EAGAIN, "more")
+
+    return check
+
+
+@case
 def epoll():
     a, b = connection()
     waits = select.epoll()

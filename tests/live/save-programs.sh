@@ -49,6 +49,7 @@ programs() {
         middle asyncio 'all is well' "python3 -u $TESTDIR/work/loop.py"
         middle sqlite '40|820' "sh $TESTDIR/work/transaction | stdbuf -oL sqlite3 $D/db"
         middle node 'all is well' "node $TESTDIR/work/node.js"
+        middle go 'all is well' "$TESTDIR/work/go"
         middle redis 'all is well' "redis-server --bind 127.0.0.1 --dir /tmp --save '' >/dev/null & python3 -u $TESTDIR/work/clients.py"
         await 10 daemons_gone
 }
@@ -137,6 +138,84 @@ setInterval(() => {
     process.exit(0);
 }, 200);
 END_OF_FILE
+cat >"$TESTDIR/work/main.go" <<'END_OF_FILE'
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"hash/crc32"
+	"net"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func serve(listener net.Listener) {
+	for {
+		connection, err := listener.Accept()
+		must(err)
+		go func() {
+			lines := bufio.NewScanner(connection)
+			for lines.Scan() {
+				fmt.Fprintln(connection, lines.Text())
+			}
+		}()
+	}
+}
+
+func talk(address string, rounds int, done *sync.WaitGroup) {
+	connection, err := net.Dial("tcp", address)
+	must(err)
+	answers := bufio.NewReader(connection)
+	for i := 0; i < rounds; i++ {
+		fmt.Fprintln(connection, i)
+		var n int
+		_, err := fmt.Fscanln(answers, &n)
+		must(err)
+		if n != i {
+			panic(fmt.Sprint(i, " was answered by ", n))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	done.Done()
+}
+
+func main() {
+	numbers := make([]byte, 8<<20)
+	for i := range numbers {
+		numbers[i] = byte(i * 7)
+	}
+	checksum := crc32.ChecksumIEEE(numbers)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	go serve(listener)
+	var done sync.WaitGroup
+	for i := 0; i < 10; i++ {
+		done.Add(1)
+		go talk(listener.Addr().String(), 60, &done)
+	}
+	for i := 0; i < 20; i++ {
+		output, err := exec.Command("echo", "hello").Output()
+		must(err)
+		if string(output) != "hello\n" || crc32.ChecksumIEEE(numbers) != checksum {
+			panic("memory or children")
+		}
+		numbers = append([]byte(nil), numbers...)
+		fmt.Println(i)
+		time.Sleep(40 * time.Millisecond)
+	}
+	done.Wait()
+	fmt.Println("all is well")
+}
+END_OF_FILE
+(cd "$TESTDIR/work" && GOCACHE=$TESTDIR/go-cache GO111MODULE=off CGO_ENABLED=0 go build -o go main.go) || bail "the program in Go cannot be built"
 cat >"$TESTDIR/work/clients.py" <<'END_OF_FILE'
 import socket, threading, time
 
