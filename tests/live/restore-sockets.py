@@ -480,13 +480,14 @@ def datagrams():
 def datagrams_unread():
     """Of one that has an address, of one that has none, and of one that is gone; with a file."""
     server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    server.bind("/tmp/unread")
+    path = f"/tmp/unread-{os.getpid()}"
+    server.bind(path)
     named, unnamed, gone = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(3)]
     named.bind("\0unread")
-    named.sendto(b"from somebody", "/tmp/unread")
-    unnamed.connect("/tmp/unread")
+    named.sendto(b"from somebody", path)
+    unnamed.connect(path)
     unnamed.send(pattern(50000, 1))
-    gone.connect("/tmp/unread")
+    gone.connect(path)
     with open("/dev/null", "rb") as null:
         pass_on(gone, b"a file", [null])
     gone.close()
@@ -500,6 +501,7 @@ def datagrams_unread():
         os.close(fds[0])
         server.sendto(b"back", b"\0unread")
         same(read(named, 4), b"back", "an answer")
+        os.unlink(path)
 
     return check
 
