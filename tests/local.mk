@@ -65,6 +65,7 @@ live_tests = \
 	tests/live/save.sh \
 	tests/live/save-ipc.sh \
 	tests/live/save-programs.sh \
+	tests/live/save-terminal.sh \
 	tests/live/limits.sh \
 	tests/live/users.sh \
 	tests/live/walls.sh \

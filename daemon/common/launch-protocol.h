@@ -111,6 +111,10 @@ typedef enum LaunchFd {
         LAUNCH_FD_DOMAINNAME,
         LAUNCH_FD_MAKER,    /* MakerRequest goes here */
         LAUNCH_FD_MQUEUE,   /* a mount of its POSIX message queues that is nowhere */
+        /* Of every program, to be looked at and closed: its standard streams, as far as they are open. */
+        LAUNCH_FD_STDIN,
+        LAUNCH_FD_STDOUT,
+        LAUNCH_FD_STDERR,
         _LAUNCH_FD_MAX,
 } LaunchFd;
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/sysmacros.h>
 #include <sys/types.h>
 
 #define IMAGE_FORMAT "sentryd-image"
@@ -301,7 +302,7 @@ typedef enum ImageFileKind {
         IMAGE_FILE_MEMFD,     /* object, position */
         IMAGE_FILE_PIDFD,     /* pid */
         IMAGE_FILE_PTY,       /* a pseudo terminal's side made inside: peer_id: its number, master */
-        IMAGE_FILE_TTY,       /* /dev/tty, place */
+        IMAGE_FILE_TTY,       /* /dev/tty, /dev/console: place */
         IMAGE_FILE_UNIX,      /* socket */
         IMAGE_FILE_INET,      /* socket: UDP, TCP */
         IMAGE_FILE_MQUEUE,    /* value */
@@ -407,15 +408,15 @@ typedef struct ImageFile {
         uint64_t *sizes;      /* PIPE of packets (O_DIRECT): of each in data */
         size_t n_sizes;
         uint32_t outside;     /* OUTSIDE: the number it has to come by: the lowest that any process has it under */
-        uint64_t rdev;        /* DEVICE */
+        uint64_t rdev;        /* DEVICE, OUTSIDE */
         uint64_t value;       /* EVENTFD: count; SIGNALFD: mask; TIMERFD: ticks; PIDFD: pid; PTY: 1 master; INOTIFY: 1: had events; MQUEUE: of Image.mqueues;
                                * OUTSIDE: 1: the pipe of sentry-init to its launcher */
         bool semaphore;       /* EVENTFD */
         int32_t clock;        /* TIMERFD */
         uint32_t timer_flags; /* TIMERFD: of timerfd_settime(2) */
         uint64_t value_ns, interval_ns; /* TIMERFD: as timerfd_gettime(2), had it been asked when Image.clocks were read */
-        ImageBlob termios, winsize;     /* PTY */
-        int32_t pty_session, pty_group; /* PTY: of whom it is the terminal; 0 */
+        ImageBlob termios, winsize;     /* PTY, and OUTSIDE when it is a terminal: struct termios2, struct winsize */
+        int32_t pty_session, pty_group; /* likewise: whose terminal it is, and who has the foreground; 0: somebody outside */
         ImageWatch *watches;
         size_t n_watches;
         ImageInotify *inotify;
@@ -570,6 +571,11 @@ struct json_object *image_to_json(Image *image);
 /* Fills a new image from JSON that anybody may have written. 0; -EBADMSG with a message that names the key, the value and
  * what is allowed; -EOPNOTSUPP with one for an image of a later version or with features that are not known here. */
 int image_from_json(struct json_object *root, Image **ret, char **ret_message);
+
+/* The device in field 7 of /proc/PID/stat, as the kernel packs it. */
+static inline dev_t image_unpack_tty(uint64_t packed) {
+        return makedev((packed >> 8) & 0xfff, (packed & 0xff) | ((packed >> 12) & 0xfff00));
+}
 
 /* XXH64 with a seed of 0: it finds accidents, and does not tell who made an image. */
 uint64_t image_hash(const void *data, size_t size);

@@ -37,6 +37,7 @@ sentry_imager_SOURCES = \
 	daemon/image/restore-sockets.c \
 	daemon/image/restore-state.c \
 	daemon/image/restore-tcp.c \
+	daemon/image/restore-terminals.c \
 	daemon/image/restore-tmpfs.c \
 	daemon/image/restore-tree.c \
 	daemon/image/restore.c \
@@ -50,6 +51,7 @@ sentry_imager_SOURCES = \
 	daemon/image/save-main.c \
 	daemon/image/save-maps.c \
 	daemon/image/save-mqueues.c \
+	daemon/image/save-outside.c \
 	daemon/image/save-pages.c \
 	daemon/image/save-pipes.c \
 	daemon/image/save-queues.c \

@@ -161,7 +161,7 @@ int restore_borrow_from(Restore *restore, RestoreProcess *process, int number);
 /* Opens a path of the sandbox in the process: its number there. */
 int64_t restore_open(Restore *restore, RestoreProcess *process, const ImagePlace *place, uint64_t flags);
 
-/* restore-sockets.c: sockets and pseudo terminals, which come in pairs. Number in the first process, not yet among ours. */
+/* restore-sockets.c: sockets. Number in the first process, not yet among ours. */
 int64_t restore_socket(Restore *restore, const ImageFile *file);
 int restore_shutdown(Restore *restore, const ImageSocket *socket, int number);
 /* restore-queues.c: what a UNIX socket has to read, by its other end, which has this number in the first process. */
@@ -180,11 +180,13 @@ int restore_datagrams(Restore *restore);
 int restore_tcp(Restore *restore, const ImageFile *file);
 /* What comes after all that listens. */
 bool restore_is_connection(const ImageFile *file);
-int64_t restore_pty(Restore *restore, const ImageFile *file);
 
 /* An inotify with its watches, in the first process; its number there, or a negative errno that has been told. */
 int64_t restore_inotify(Restore *restore, const ImageFile *file);
-/* Terminals are made those of the sessions. */
+
+/* restore-terminals.c: one side of a pseudo terminal; number in the first process, not yet among ours. Then, when all processes
+ * are there, they are made those of the sessions; and the terminal of whoever restores is set, if the sandbox had one. */
+int64_t restore_pty(Restore *restore, const ImageFile *file);
 int restore_terminals(Restore *restore);
 
 /* restore-state.c: what else a process and a thread have. */

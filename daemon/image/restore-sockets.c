@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Sockets and pseudo terminals: what has another end, which is made with it. */
+/* Sockets, whose other end is made with them. */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <termios.h>
 
 #include "restore-internal.h"
 #include "util.h"
 
-#define PTY_TRIES 4096
-#define TERMIOS_SIZE 36U /* struct termios of the kernel: TCGETS */
 
 #define INIT (&restore->processes[0])
 
@@ -307,132 +303,4 @@ int64_t restore_socket(Restore *restore, const ImageFile *file) {
         if (socket->family == AF_UNIX && (socket->peer != IMAGE_NONE || (is_connected && socket->type != SOCK_DGRAM)))
                 return connected(restore, file);
         return alone(restore, file);
-}
-
-/* ---- pseudo terminals ------------------------------------------------------------------------------------------- */
-
-/* A master of that number: they are given out from the lowest free one on. */
-static int64_t open_master(Restore *restore, const ImageFile *file) {
-        ImagePlace place = { .path = (char *) "/dev/ptmx" };
-        int64_t number = -1, first = -1;
-
-        /* In a sandbox it may be a link. */
-        for (int tries = 0; tries < PTY_TRIES; tries++) {
-                _cleanup_close_ int fd = -EBADF;
-                int index, unlock = 0;
-
-                number = restore_open(restore, INIT, &place, O_RDWR);
-                if (number == -ELOOP && tries == 0) {
-                        free(restore->message);
-                        restore->message = NULL;
-                        place.path = (char *) "/dev/pts/ptmx";
-                        number = restore_open(restore, INIT, &place, O_RDWR);
-                }
-                if (number < 0)
-                        return number;
-                if (first < 0)
-                        first = number;
-                fd = restore_borrow_fd(restore, (int) number);
-                if (fd < 0 || ioctl(fd, TIOCGPTN, &index) < 0 || ioctl(fd, TIOCSPTLCK, &unlock) < 0)
-                        return restore_fail(restore, fd < 0 ? fd : -errno, "cannot make a pseudo terminal");
-                if ((uint64_t) index == file->peer_id)
-                        break;
-                if ((uint64_t) index > file->peer_id || tries == PTY_TRIES - 1)
-                        return restore_fail(restore, -EBUSY, "there is no pseudo terminal with the number %lu", (unsigned long) file->peer_id);
-        }
-        /* Those before it were in the way only. */
-        for (int64_t i = first; i < number; i++)
-                (void) inject_call(&INIT->inject, SYS_close, (uint64_t) i);
-        return number;
-}
-
-static int master_of(Restore *restore, const ImageFile *file) {
-        for (size_t i = 0; i < restore->image->n_files; i++) {
-                const ImageFile *other = &restore->image->files[i];
-
-                if (other->kind != IMAGE_FILE_PTY || other->value == 0 || other->peer_id != file->peer_id)
-                        continue;
-                if (restore->files[i] < 0) {
-                        int64_t number = open_master(restore, other);
-                        int r = number < 0 ? (int) number : restore_take_number(restore, number);
-
-                        if (r < 0)
-                                return r;
-                        restore->files[i] = r;
-                }
-                return restore->files[i];
-        }
-        return restore_fail(restore, -EOPNOTSUPP, "pseudo terminal %lu has nobody at its other side any more", (unsigned long) file->peer_id);
-}
-
-static int set_terminal(Restore *restore, const ImageFile *file, int64_t number) {
-        _cleanup_close_ int fd = restore_borrow_fd(restore, (int) number);
-        _cleanup_free_ char *termios = NULL, *size = NULL;
-        int r;
-
-        if (fd < 0)
-                return restore_fail(restore, fd, "cannot set up a pseudo terminal");
-        if (file->termios.size >= TERMIOS_SIZE) {
-                r = restore_blob(restore, &file->termios, &termios);
-                if (r < 0)
-                        return r;
-                if (ioctl(fd, TCSETS, termios) < 0)
-                        return restore_fail(restore, -errno, "cannot set up a pseudo terminal");
-        }
-        if (file->winsize.size >= sizeof(struct winsize)) {
-                r = restore_blob(restore, &file->winsize, &size);
-                if (r < 0)
-                        return r;
-                if (ioctl(fd, TIOCSWINSZ, size) < 0)
-                        return restore_fail(restore, -errno, "cannot set the size of a pseudo terminal");
-        }
-        return 0;
-}
-
-int64_t restore_pty(Restore *restore, const ImageFile *file) {
-        char path[32];
-        ImagePlace place = { .path = path };
-        int64_t number;
-        int r;
-
-        if (file->value != 0)
-                number = open_master(restore, file);
-        else {
-                r = master_of(restore, file);
-                if (r < 0)
-                        return r;
-                (void) snprintf(path, sizeof(path), "/dev/pts/%lu", (unsigned long) file->peer_id);
-                number = restore_open(restore, INIT, &place, file->flags);
-        }
-        if (number < 0)
-                return number;
-        r = set_terminal(restore, file, number);
-        return r < 0 ? r : number;
-}
-
-int restore_terminals(Restore *restore) {
-        for (size_t i = 0; i < restore->image->n_processes; i++) {
-                RestoreProcess *process = &restore->processes[i];
-                const ImageFile *file;
-                uint64_t at;
-                int r;
-
-                if (process->image->terminal == IMAGE_NONE || process->image->session != process->image->pid ||
-                    process->image->state == IMAGE_TASK_ZOMBIE)
-                        continue;
-                file = &restore->image->files[process->image->terminal];
-                if (file->kind != IMAGE_FILE_PTY)
-                        continue;
-                if (restore_call(restore, process, "take its terminal", SYS_ioctl, (uint64_t) restore->files[process->image->terminal],
-                                 TIOCSCTTY, 0) < 0)
-                        return -EIO;
-                if (file->pty_group <= 0)
-                        continue;
-                r = restore_put(restore, process, 0, &file->pty_group, sizeof(file->pty_group), &at);
-                if (r < 0)
-                        return r;
-                /* A group that is gone leaves the terminal to the session. */
-                (void) inject_call(&process->inject, SYS_ioctl, (uint64_t) restore->files[process->image->terminal], TIOCSPGRP, at);
-        }
-        return 0;
 }

@@ -332,14 +332,6 @@ static bool is_mounted(const Files *files, uint64_t id) {
         return false;
 }
 
-/* Opened by others than the sandbox: whoever restores it brings another. */
-int files_outside(FileContext *context, ImageFile *file) {
-        free(TAKE_PTR(file->place.path));
-        file->kind = IMAGE_FILE_OUTSIDE;
-        file->outside = (uint32_t) context->number;
-        return 0;
-}
-
 static int describe(FileContext *context, ImageFile *file) {
         static const struct {
                 const char *link;
@@ -351,6 +343,7 @@ static int describe(FileContext *context, ImageFile *file) {
                 { "pidfd:", describe_pidfd },                   { "anon_inode:[pidfs]", describe_pidfd },
         };
         struct stat st;
+        int r;
 
         if (fstat(context->fd, &st) < 0)
                 return -errno;
@@ -369,7 +362,8 @@ static int describe(FileContext *context, ImageFile *file) {
                 return describe_mqueue(context, file, &st);
         if (!is_mounted(context->files, info_number(context->info, "mnt_id", 10))) {
                 file->rdev = S_ISCHR(st.st_mode) ? st.st_rdev : 0;
-                return files_outside(context, file);
+                r = S_ISCHR(st.st_mode) && !(file->flags & O_PATH) ? describe_modes(context, file) : 0;
+                return r < 0 ? r : files_outside(context, file, &st);
         }
         return describe_path(context, file, &st);
 }
@@ -761,6 +755,7 @@ int save_files(Save *save) {
                 r = finish_sockets(&files);
         if (r >= 0) {
                 find_status_pipe(&files);
+                find_standard_streams(&files);
                 check_flying(&files);
                 r = finish_mqueues(&files);
         }

@@ -16,6 +16,7 @@ typedef struct Known {
         int number;      /* and under which number */
         size_t process;  /* the same, in Save.processes */
         int fd;          /* owned: a copy of it, where it is looked at again; -EBADF */
+        uint64_t dev, ino; /* OUTSIDE: what it is */
         uint32_t strangers; /* messages in it, of AF_UNIX and datagrams, from addresses that nobody has any more, or too large */
         bool flying;     /* nobody has it but a message in a socket of the process; pid and number are ours */
 } Known;
@@ -76,15 +77,21 @@ void files_refuse_index(Files *files, uint32_t index, const char *format, ...) _
 /* A descriptor of ours, from a message in a socket of the process: which file it is. 1: a new one, and the descriptor belongs
  * to it; 0. */
 int files_add_flying(Files *files, size_t process, int fd, uint32_t *ret);
-/* It was not opened in the sandbox. */
-int files_outside(FileContext *context, ImageFile *file);
-
 /* save-pipes.c */
 int describe_pipe(FileContext *context, ImageFile *file, const struct stat *st);
 int describe_pty(FileContext *context, ImageFile *file, const struct stat *st);
+/* How a terminal is set and how large it is; nothing of what is none. */
+int describe_modes(FileContext *context, ImageFile *file);
 /* Which of the files is the controlling terminal of whom. */
 void find_terminals(Files *files);
 int finish_pipes(Files *files);
+
+/* save-outside.c: what was not opened in the sandbox: whoever restores it brings another. */
+int files_outside(FileContext *context, ImageFile *file, const struct stat *st);
+/* A pipe whose other end is outside; by the first of its descriptions. */
+void pipe_outside(Files *files, uint32_t first);
+/* When all are known. */
+void find_standard_streams(Files *files);
 /* Marks the pipe by which sentry-init tells its launcher of the program: the next launcher has one of its own. */
 void find_status_pipe(Files *files);
 

@@ -134,6 +134,21 @@ static int64_t get_number(json_object *request, const char *key) {
         return json_object_object_get_ex(request, key, &value) ? json_object_get_int64(value) : 0;
 }
 
+static int read_streams(Save *save, json_object *request) {
+        json_object *array;
+
+        if (!json_object_object_get_ex(request, "streams", &array) || !json_object_is_type(array, json_type_array))
+                return 0;
+        for (size_t i = 0; i < json_object_array_length(array); i++) {
+                uint64_t *number = IMAGE_APPEND(save->standard, save->n_standard);
+
+                if (!number)
+                        return -ENOMEM;
+                *number = json_object_get_uint64(json_object_array_get_idx(array, i));
+        }
+        return 0;
+}
+
 static int read_request(Save *save) {
         _cleanup_json_ json_object *request = NULL;
         _cleanup_free_ char *text = NULL;
@@ -164,6 +179,9 @@ static int read_request(Save *save) {
         save->started_usec = get_number(request, "started");
         if (!save->name || !save->sandbox || !save->document || !save->container)
                 return -ENOMEM;
+        r = read_streams(save, request);
+        if (r < 0)
+                return r;
         r = profile_parse(document, &save->profile, &problems);
         profile_problems_done(&problems);
         return r;
@@ -326,6 +344,7 @@ static void save_done(Save *save) {
         for (size_t i = 0; i < save->n_streams; i++)
                 image_stream_done(save->streams + i);
         free(save->streams);
+        free(save->standard);
         for (size_t i = 0; i < save->n_threads; i++)
                 inject_state_done(&save->threads[i].state);
         free(save->threads);

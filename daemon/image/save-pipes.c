@@ -102,16 +102,7 @@ static int finish_pipe(Files *files, uint32_t first) {
                 write_end = write_end || mode != O_RDONLY;
         }
         if (all[first].kind == IMAGE_FILE_PIPE && read_end != write_end && is_open_elsewhere(files->known[first].fd, read_end)) {
-                for (uint32_t i = first; i < files->save->image->n_files; i++)
-                        if (all[i].kind == IMAGE_FILE_PIPE && all[i].peer_id == all[first].peer_id) {
-                                all[i].kind = IMAGE_FILE_OUTSIDE;
-                                all[i].outside = IMAGE_NONE;
-                                for (size_t t = 0; t < files->save->image->n_fd_tables; t++)
-                                        for (size_t j = 0; j < files->save->image->fd_tables[t].n; j++)
-                                                if (files->save->image->fd_tables[t].items[j].file == i)
-                                                        all[i].outside = MIN(all[i].outside,
-                                                                             (uint32_t) files->save->image->fd_tables[t].items[j].number);
-                        }
+                pipe_outside(files, first);
                 return 0;
         }
         fd = open_reader(files, reader == IMAGE_NONE ? first : reader);
@@ -155,81 +146,72 @@ int finish_pipes(Files *files) {
 #define TERMIOS2_SIZE 44U
 #define GET_TERMIOS2 _IOR('T', 0x2A, uint8_t[TERMIOS2_SIZE])
 
-int describe_pty(FileContext *context, ImageFile *file, const struct stat *st) {
-        const char *index = strstr(context->info, "tty-index:");
+int describe_modes(FileContext *context, ImageFile *file) {
         uint8_t termios[TERMIOS2_SIZE];
         struct winsize size;
         Save *save = context->files->save;
+        int r;
+
+        if (ioctl(context->fd, GET_TERMIOS2, termios) < 0)
+                return 0;
+        r = image_writer_add(&save->writer, termios, sizeof(termios), &file->termios, &save->message);
+        if (r >= 0 && ioctl(context->fd, TIOCGWINSZ, &size) >= 0)
+                r = image_writer_add(&save->writer, &size, sizeof(size), &file->winsize, &save->message);
+        return r;
+}
+
+int describe_pty(FileContext *context, ImageFile *file, const struct stat *st) {
+        const char *index = strstr(context->info, "tty-index:");
         int waiting = 0, r;
 
+        /* The terminal of who ran the sandbox, by a name that another one has after the restore: /dev/console. */
+        if (!index && file->place.path && !startswith(file->place.path, "/dev/pts/")) {
+                file->kind = IMAGE_FILE_TTY;
+                return 0;
+        }
         file->kind = IMAGE_FILE_PTY;
         file->value = index != NULL; /* a master says so, and has the number of the other side */
         file->peer_id = index ? strtoull(index + strlen("tty-index:"), NULL, 10) : minor(st->st_rdev) + 256U * (major(st->st_rdev) - 136U);
-        if (ioctl(context->fd, GET_TERMIOS2, termios) >= 0) {
-                r = image_writer_add(&save->writer, termios, sizeof(termios), &file->termios, &save->message);
-                if (r < 0)
-                        return r;
-        }
-        if (ioctl(context->fd, TIOCGWINSZ, &size) >= 0) {
-                r = image_writer_add(&save->writer, &size, sizeof(size), &file->winsize, &save->message);
-                if (r < 0)
-                        return r;
-        }
+        r = describe_modes(context, file);
+        if (r < 0)
+                return r;
         /* What is on its way can be taken out, but not be put back. */
         if (ioctl(context->fd, FIONREAD, &waiting) >= 0 && waiting > 0)
                 return files_refuse(context, "%d bytes in a pseudo terminal that nobody has read yet", waiting);
         return 0;
 }
 
-/* The device in field 7 of a stat file, as the kernel packs it. */
-static dev_t unpack_tty(uint64_t packed) {
-        return makedev((packed >> 8) & 0xfff, (packed & 0xff) | ((packed >> 12) & 0xfff00));
-}
-
-void find_terminals(Files *files) {
+/* Pseudo terminals inside are numbered as those outside are, and a process tells the number alone. But the session of one that
+ * came from outside has none of ours, and none of another session has its own. */
+static void find_terminal(Files *files, size_t process, bool inside) {
         Image *image = files->save->image;
+        const SaveProcess *who = files->save->processes + process;
+        dev_t tty = image_unpack_tty(who->tty);
 
-        for (size_t i = 0; i < files->save->n_processes; i++) {
-                SaveProcess *process = files->save->processes + i;
-                dev_t tty = unpack_tty(process->tty);
+        for (uint32_t i = 0; i < image->n_files; i++) {
+                ImageFile *file = image->files + i;
+                bool slave = inside && file->kind == IMAGE_FILE_PTY && file->value == 0 && file->rdev == tty,
+                     master = inside && file->kind == IMAGE_FILE_PTY && file->value == 1 && major(tty) == 136 + file->peer_id / 256 &&
+                              minor(tty) == file->peer_id % 256,
+                     outside = !inside && file->kind == IMAGE_FILE_OUTSIDE && file->rdev == tty;
 
-                for (uint32_t j = 0; process->tty != 0 && j < image->n_files; j++) {
-                        ImageFile *file = image->files + j;
-                        bool slave = file->kind == IMAGE_FILE_PTY && file->value == 0 && file->rdev == tty,
-                             master = file->kind == IMAGE_FILE_PTY && file->value == 1 && major(tty) == 136 + file->peer_id / 256 &&
-                                      minor(tty) == file->peer_id % 256;
-
-                        if (slave || master) {
-                                file->pty_session = image->processes[i].session;
-                                file->pty_group = process->tty_group;
-                        }
-                        if (slave || (file->kind == IMAGE_FILE_OUTSIDE && file->rdev == tty && image->processes[i].terminal == IMAGE_NONE))
-                                image->processes[i].terminal = j;
+                if (slave || master || outside) {
+                        file->pty_session = image->processes[process].session;
+                        file->pty_group = who->tty_group;
                 }
+                if (slave || (outside && image->processes[process].terminal == IMAGE_NONE))
+                        image->processes[process].terminal = i;
         }
 }
 
-/* ---- sentry-init ---- */
+void find_terminals(Files *files) {
+        const Image *image = files->save->image;
 
-void find_status_pipe(Files *files) {
-        const Save *save = files->save;
-        const ImageProcess *init = save->image->processes;
-        _cleanup_free_ char *exe = NULL;
-        const ImageFdTable *table;
-        const char *name;
-
-        if (save->n_processes == 0 || init->fd_table >= save->image->n_fd_tables ||
-            save_read_link(save->processes[0].pid, "exe", &exe) < 0)
-                return;
-        name = strrchr(exe, '/');
-        if (!startswith(name ? name + 1 : exe, "sentry-init"))
-                return;
-        /* It has closed all but this and a signalfd. */
-        table = save->image->fd_tables + init->fd_table;
-        for (size_t i = 0; i < table->n; i++) {
-                ImageFile *file = save->image->files + table->items[i].file;
-
-                if (file->kind == IMAGE_FILE_OUTSIDE && (file->flags & O_ACCMODE) == O_WRONLY)
-                        file->value = 1;
+        for (size_t i = 0; i < files->save->n_processes; i++) {
+                if (files->save->processes[i].tty == 0)
+                        continue;
+                find_terminal(files, i, image->processes[i].session > 0);
+                if (image->processes[i].terminal == IMAGE_NONE)
+                        find_terminal(files, i, false);
         }
 }

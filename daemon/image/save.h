@@ -70,6 +70,8 @@ typedef struct Save {
         int compress;         /* level, 0: none */
         bool tcp_reset;       /* connections to the outside are saved as ones that were reset */
         pid_t init;           /* the host's */
+        uint64_t *standard;   /* owned: device and inode of three standard streams, and three …: of all programs that were run */
+        size_t n_standard;
 
         Image *image;
         ImageWriter writer;

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "launch-protocol.h"
@@ -281,6 +282,20 @@ static int sort_fds(Received *received) {
         return 0;
 }
 
+/* What they are, so that a save knows them by other numbers, too. They must not stay open here. */
+static void note_streams(Launch *launch, Received *received) {
+        for (size_t i = 0; i < LAUNCH_STREAMS; i++) {
+                int *fd = &received->fds[LAUNCH_FD_STDIN + i];
+                struct stat st;
+
+                if (*fd >= 0 && fstat(*fd, &st) >= 0) {
+                        launch->streams[2 * i] = st.st_dev;
+                        launch->streams[2 * i + 1] = st.st_ino;
+                }
+                *fd = safe_close(*fd);
+        }
+}
+
 static int accept_listener(Launch *launch, Received *received) {
         Sentry *sentry = launch->sentry;
         int r;
@@ -292,6 +307,7 @@ static int accept_listener(Launch *launch, Received *received) {
         if (launch->pidfd < 0)
                 return -errno;
         launch->pid = received->pid;
+        note_streams(launch, received);
         launch->in_place = launch->is_first && (received->message.value & LAUNCH_LISTENER_IN_PLACE);
         launch->parent_pid = launch->in_place ? 0 : parent_of(launch->pid);
 

@@ -324,6 +324,18 @@ static int on_lifeline(sd_event_source *source, int fd, uint32_t revents, void *
         return 0;
 }
 
+/* Of all programs that were run: the first one's first. */
+static json_object *streams_of(const Sentry *sentry) {
+        json_object *array = json_object_new_array();
+        const Launch *launch;
+
+        for (unsigned first = 2; array && first-- > 0;)
+                LIST_FOREACH(launch, &sentry->launches, link)
+                        for (size_t i = 0; launch->is_first == first && i < ELEMENTSOF(launch->streams); i++)
+                                (void) json_object_array_add(array, json_object_new_uint64(launch->streams[i]));
+        return array;
+}
+
 static int make_request(Saver *saver, const SaveOptions *options, int *ret) {
         _cleanup_json_ json_object *request = json_object_new_object();
         const Sentry *sentry = saver->sentry;
@@ -341,6 +353,7 @@ static int make_request(Saver *saver, const SaveOptions *options, int *ret) {
         (void) json_object_object_add(request, "sandbox", json_object_new_string(sentry->name));
         (void) json_object_object_add(request, "profile", json_object_new_string(sentry->document));
         (void) json_object_object_add(request, "container", json_object_new_string(container));
+        (void) json_object_object_add(request, "streams", streams_of(sentry));
         (void) json_object_object_add(request, "init", json_object_new_int64(sentry->init_pid));
         (void) json_object_object_add(request, "compress", json_object_new_int64(options->compress));
         (void) json_object_object_add(request, "tcpReset", json_object_new_int(options->tcp_reset));

@@ -17,6 +17,7 @@ typedef struct KeptLaunch {
         pid_t pid, parent_pid;
         bool is_first, in_place, held;
         char container[LAUNCH_ID_MAX + 1], hold[LAUNCH_ID_MAX + 1];
+        uint64_t streams[2 * LAUNCH_STREAMS];
 } KeptLaunch;
 
 typedef struct KeptListener {
@@ -67,6 +68,7 @@ static int launch_record(KeptLaunch *launch, Record *record) {
         record_bool(record, "held", &launch->held);
         record_string(record, "container", launch->container, sizeof(launch->container));
         record_string(record, "hold", launch->hold, sizeof(launch->hold));
+        record_bytes(record, "streams", launch->streams, sizeof(launch->streams));
         return record_end(record);
 }
 
@@ -173,6 +175,7 @@ static void kept_of(const Sentry *sentry, KeptSentry *ret) {
                 };
                 memcpy(kept->container, launch->container, sizeof(kept->container));
                 memcpy(kept->hold, launch->hold, sizeof(kept->hold));
+                memcpy(kept->streams, launch->streams, sizeof(kept->streams));
         }
         LIST_FOREACH(listener, &sentry->notifier.listeners, link)
                 ret->listeners[ret->n_listeners++] = (KeptListener) { .fd = listener->fd, .killable = listener->killable };
@@ -332,6 +335,7 @@ static int take(Sentry *sentry, const KeptSentry *kept) {
 
                 memcpy(launch.container, l->container, sizeof(launch.container));
                 memcpy(launch.hold, l->hold, sizeof(launch.hold));
+                memcpy(launch.streams, l->streams, sizeof(launch.streams));
                 if (launch.fd >= 0)
                         r = launch_server_restore(sentry, &launch);
                 if (r < 0)

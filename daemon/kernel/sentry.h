@@ -53,6 +53,8 @@ typedef struct Token {
 } Token;
 
 /* One program that a launcher brings in: the first makes the sandbox, the others are exec'ed into it. */
+#define LAUNCH_STREAMS 3U
+
 typedef struct Launch {
         Sentry *sentry;            /* lookup only */
         int fd;                    /* owned; the launch socket */
@@ -68,6 +70,7 @@ typedef struct Launch {
                                                * program's */
         char hold[LAUNCH_ID_MAX + 1]; /* what Start() calls it while it must wait for that; "" else */
         bool held;                 /* it said LISTENER and was not told to go yet */
+        uint64_t streams[2 * LAUNCH_STREAMS]; /* recorded; with pid: device and inode of its standard streams; 0: closed */
         LIST_ENTRY(Launch) link;   /* owned by the sentry */
 } Launch;
 

@@ -125,6 +125,11 @@ static void open_mqueues(int ret[static _LAUNCH_FD_MAX]) {
                         message, sizeof(message));
 }
 
+static void find_streams(int ret[static _LAUNCH_FD_MAX]) {
+        for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+                ret[LAUNCH_FD_STDIN + i] = fcntl(i, F_GETFD) < 0 ? -EBADF : i;
+}
+
 /* What chooses the ids of System V IPC, by whoever has the capability in the namespace: sentry-stub has it. */
 static void open_next_ids(int ret[static 3]) {
         static const char *const names[] = { "shm", "msg", "sem" };
@@ -447,6 +452,7 @@ static int confine_and_exec(const LaunchChild *child, LaunchFailure *failure) {
                                    "cannot enter the control group of the sandbox");
 
         walls |= walls_of(child, in_cgroup);
+        find_streams(handles);
         r = filter_install(&filter, &handles[LAUNCH_FD_LISTENER], &killable, failure);
         if (r < 0)
                 return r;

@@ -288,6 +288,7 @@ int launch_run(const LaunchRequest *request) {
         bool in_cgroup = false;
         int code;
 
+        terminal_note(&wait.terminal);
         if (prepare(&launch) < 0) {
                 failure_print(&launch.failure, request->name);
                 return launch.failure.code;

@@ -39,6 +39,8 @@ liblaunch_a_SOURCES = \
 	daemon/launch/scope.h \
 	daemon/launch/socket-maker.c \
 	daemon/launch/socket-maker.h \
+	daemon/launch/terminal.c \
+	daemon/launch/terminal.h \
 	daemon/launch/uplink.c \
 	daemon/launch/uplink.h \
 	daemon/launch/users-host.c \

@@ -322,6 +322,9 @@ static int finish(Waiter *waiter, int status) {
         if (waiter->starting && waiter->status_open && failure->code == 0) /* what it wrote last may still lie in the pipe */
                 on_start_status(waiter);
 
+        if (WIFSIGNALED(status))
+                terminal_take_back(&waiter->wait->terminal);
+
         /* As if the signal had done it. */
         if (waiter->death_signal != 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
                 status = waiter->death_signal;

@@ -8,6 +8,7 @@
 
 #include "cgroup.h"
 #include "failure.h"
+#include "terminal.h"
 
 typedef struct LaunchWait {
         const char *name;     /* of the sandbox */
@@ -19,6 +20,7 @@ typedef struct LaunchWait {
         int signal_fd;        /* all signals, which are blocked */
         int ready_fd;         /* a byte is written to it when a restored sandbox runs; or negative */
         int proc_status_fd;   /* /proc/PID/status of the child; -EBADF: dispositions are not known */
+        LaunchTerminal terminal; /* as it was before the program */
         bool is_init;         /* of a PID namespace: the kernel drops signals that it does not handle */
 } LaunchWait;
 

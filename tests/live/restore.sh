@@ -93,6 +93,22 @@ while True:
         sctl signal fd USR1
         check "$WHO: … but with it" await 20 says "$D/out-fd" "read b'first"
         end fd
+
+        : >"$D/out-fd"
+        : >"$D/err-fd"
+        mine "$D/out-fd" "$D/err-fd"
+        sctl run --name fd --bind "$D" bash -c "echo up; { until [ -e $D/go ]; do sleep 0.05; done; } >$D/elsewhere; echo back; exit 5" \
+                </dev/null >"$D/out-fd" 2>"$D/err-fd" &
+        RUN=$!
+        started "$RUN"
+        await 30 says "$D/out-fd" up
+        await 10 test -e "$D/elsewhere"
+        check "$WHO: save a shell that has its standard output aside" sctl save fd "$D/image-aside"
+        restore fd "$D/out-fd" "$D/image-aside"
+        : >"$D/go"
+        reaped "$RUN"
+        is "$RC" 5 "$WHO: … restored it ends as it shall"
+        is "$(cat "$D/out-fd")" back "$WHO: … with the new one"
 }
 
 refusals() {
