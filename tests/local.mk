@@ -91,6 +91,7 @@ live_tests = \
 
 bus_tests = \
 	tests/bus/bus.sh \
+	tests/bus/dying.sh \
 	tests/bus/config.sh \
 	tests/bus/hostile.sh \
 	tests/bus/interface.sh \
@@ -118,7 +119,10 @@ live_programs = tests/live/address-racer tests/live/crasher tests/live/ipc-progr
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
 
-check_PROGRAMS += tests/bus/mock-polkit tests/bus/hostile
+check_PROGRAMS += tests/bus/mock-polkit tests/bus/mock-sentryd tests/bus/hostile
+tests_bus_mock_sentryd_SOURCES = tests/bus/mock-sentryd.c
+tests_bus_mock_sentryd_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+tests_bus_mock_sentryd_LDADD = $(SYSTEMD_LIBS)
 tests_bus_mock_polkit_SOURCES = tests/bus/mock-polkit.c
 tests_bus_mock_polkit_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 tests_bus_mock_polkit_LDADD = $(SYSTEMD_LIBS)
