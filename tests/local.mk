@@ -186,8 +186,8 @@ check-save: all $(check_SCRIPTS)
 		$(MAKE) check TESTS=tests/live/autosave.sh
 	SENTRYD_TEST_DEADLINE=900 SENTRYD_TEST_ROUNDS=100 TESTS_ONLY=everything $(MAKE) check TESTS=tests/live/restore.sh
 
-# Much more of what tests/live/crash.sh does in a minute: 1,000 kills as root and as a user each.
+# Much more of what tests/live/crash.sh does in a minute: 1,000 kills as root and as a user each, of four sandboxes.
 .PHONY: check-crash
 check-crash:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/live/crash.sh tests/system/crash.sh' SENTRYD_TEST_CRASHES=1000 \
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/live/crash.sh tests/system/crash.sh' SENTRYD_TEST_CRASHES=1000 SENTRYD_TEST_CRASH_BOXES=4 \
 		SENTRYD_CRASH_ROUNDS=50 SENTRYD_TEST_DEADLINE=7200 SENTRYD_BOOT_DEADLINE=7000
