@@ -155,8 +155,10 @@ typedef struct MakerAnswer {
 
 /* Capabilities (bit per CAP_*) that the first process of a sandbox that is being restored has until everything is there:
  * CHECKPOINT_RESTORE, for process ids and the programs of processes, NET_RAW, for what waits in UDP sockets, SETPCAP, SETUID
- * and SETGID. */
-#define RESTORE_CAPABILITIES (UINT64_C(1) << 40 | UINT64_C(1) << 13 | UINT64_C(1) << 8 | UINT64_C(1) << 7 | UINT64_C(1) << 6)
+ * and SETGID, and CHOWN, DAC_OVERRIDE and FOWNER, for the files of its other users. */
+#define RESTORE_CAPABILITIES \
+        (UINT64_C(1) << 40 | UINT64_C(1) << 13 | UINT64_C(1) << 8 | UINT64_C(1) << 7 | UINT64_C(1) << 6 | UINT64_C(1) << 3 | \
+         UINT64_C(1) << 1 | UINT64_C(1) << 0)
 
 #define LAUNCH_CGROUP_NUMBER_MAX 64 /* sandboxes of one name below one control group, of several sentryds */
 

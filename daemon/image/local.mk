@@ -55,6 +55,7 @@ sentry_imager_SOURCES = \
 	daemon/image/save-pages.c \
 	daemon/image/save-pipes.c \
 	daemon/image/save-queues.c \
+	daemon/image/save-reach.c \
 	daemon/image/save-seize.c \
 	daemon/image/save-sockets.c \
 	daemon/image/save-tasks.c \

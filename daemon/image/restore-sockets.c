@@ -45,8 +45,24 @@ static int64_t make_socket(Restore *restore, const ImageSocket *socket) {
                             (uint64_t) socket->protocol);
 }
 
+/* The file of a socket that was in a file system in memory; NULL: it was somewhere else. */
+static const ImageNode *find_node(const Image *image, const char *path) {
+        for (size_t i = 0; i < image->n_tmpfs; i++) {
+                const ImageTmpfs *tmpfs = image->tmpfs + i;
+                const char *rest = startswith(path, tmpfs->mount);
+
+                rest = rest && (*rest == '/' || streq(tmpfs->mount, "/")) ? rest + strspn(rest, "/") : NULL;
+                for (size_t k = 0; rest && k < tmpfs->n_nodes; k++)
+                        if (S_ISSOCK(tmpfs->nodes[k].mode) && streq(tmpfs->nodes[k].path, rest))
+                                return tmpfs->nodes + k;
+        }
+        return NULL;
+}
+
 static int bind_socket(Restore *restore, const ImageFile *file, int64_t number) {
         const ImageSocket *socket = file->socket;
+        const ImageNode *node = NULL;
+        uint32_t uid = 0, gid = 0;
         uint64_t at, at_path;
         int r;
 
@@ -62,8 +78,14 @@ static int bind_socket(Restore *restore, const ImageFile *file, int64_t number) 
                 if (r < 0)
                         return r;
                 if (inject_call(&INIT->inject, SYS_lstat, at_path, at) >= 0 && inject_read(INIT->inject.tid, at, &st, sizeof(st)) >= 0 &&
-                    S_ISSOCK(st.st_mode))
+                    S_ISSOCK(st.st_mode)) {
+                        uid = st.st_uid;
+                        gid = st.st_gid;
                         (void) inject_call(&INIT->inject, SYS_unlink, at_path);
+                } else if ((node = find_node(restore->image, socket->place.path))) {
+                        uid = node->uid;
+                        gid = node->gid;
+                }
         }
         r = put_address(restore, &socket->address, &at);
         if (r < 0)
@@ -71,12 +93,14 @@ static int bind_socket(Restore *restore, const ImageFile *file, int64_t number) 
         r = (int) inject_call(&INIT->inject, SYS_bind, (uint64_t) number, at, socket->address.size);
         if (r < 0)
                 return restore_fail(restore, r, "cannot bind a socket (%s)", file->was ?: socket->place.path ?: "?");
-        /* Its file has the mode that it had. */
+        /* Its file has the mode that it had, and belongs to whom it belonged. */
         if (socket->family == AF_UNIX && socket->place.path && socket->place.mode != 0) {
                 r = restore_put(restore, INIT, 0, socket->place.path, strlen(socket->place.path) + 1, &at_path);
                 if (r < 0)
                         return r;
                 (void) inject_call(&INIT->inject, SYS_chmod, at_path, socket->place.mode & 07777);
+                if (restore->options.many_users && (uid != 0 || gid != 0))
+                        (void) inject_call(&INIT->inject, SYS_lchown, at_path, uid, gid);
         }
         return 0;
 }

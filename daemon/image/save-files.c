@@ -260,11 +260,7 @@ static int describe_deleted(FileContext *context, ImageFile *file, const struct 
         save->image->objects[file->object].uid = save_uid_inside(save, false, st->st_uid);
         save->image->objects[file->object].gid = save_uid_inside(save, true, st->st_gid);
         if (object->fd < 0) {
-                char path[64];
-
-                /* It may be open for writing only. */
-                (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", context->fd);
-                object->fd = open(path, O_RDONLY | O_CLOEXEC);
+                object->fd = save_reopen(context->fd, O_RDONLY); /* it may be open for writing only */
                 if (object->fd < 0)
                         return files_refuse(context, "a deleted file that cannot be read");
         }
@@ -419,8 +415,8 @@ static int new_file(Files *files, size_t process, pid_t pid, int number, int des
         r = read_info(pid, number, &info);
         if (r < 0)
                 return r;
-        (void) snprintf(name, sizeof(name), "fd/%d", number);
-        r = save_read_link(pid, name, &link);
+        (void) snprintf(name, sizeof(name), "fd/%d", fd); /* of ours: the directory of another user's is closed to us */
+        r = save_read_link(getpid(), name, &link);
         if (r < 0)
                 return r;
         known = IMAGE_APPEND(files->known, files->n_known);
@@ -532,12 +528,17 @@ static int list_numbers(pid_t pid, int **ret, size_t *ret_n) {
         struct dirent *entry;
         char path[64];
         size_t n = 0;
-        int number;
+        int number, fd;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/fd", (int) pid);
-        dir = opendir(path);
-        if (!dir)
-                return -errno;
+        fd = save_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return fd;
+        dir = fdopendir(fd);
+        if (!dir) {
+                safe_close(fd);
+                return -ENOMEM;
+        }
         while ((entry = readdir(dir)))
                 if (safe_atoi(entry->d_name, &number) >= 0) {
                         int *place = n < TABLE_FDS_MAX ? IMAGE_APPEND(numbers, n) : NULL;

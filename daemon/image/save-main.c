@@ -82,8 +82,8 @@ int save_read_proc(pid_t pid, const char *name, char **ret) {
         char path[96];
 
         (void) snprintf(path, sizeof(path), "/proc/%d/%s", (int) pid, name);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        return fd < 0 ? -errno : read_full_fd(fd, PROC_FILE_MAX, ret, NULL);
+        fd = save_open(AT_FDCWD, path, O_RDONLY);
+        return fd < 0 ? fd : read_full_fd(fd, PROC_FILE_MAX, ret, NULL);
 }
 
 int save_read_link(pid_t pid, const char *name, char **ret) {
@@ -184,6 +184,8 @@ static int read_request(Save *save) {
                 return r;
         r = profile_parse(document, &save->profile, &problems);
         profile_problems_done(&problems);
+        if (r >= 0 && save->profile->users == PROFILE_USERS_RANGE)
+                save_reach_set(save->init);
         return r;
 }
 

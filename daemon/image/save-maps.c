@@ -110,7 +110,7 @@ int save_place(Save *save, const char *path, uint64_t ino, ImagePlace *ret) {
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
 
-        fd = open_inside(save->root_fd, path, O_PATH | O_NOFOLLOW, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+        fd = save_open_inside(save->root_fd, path, O_PATH | O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
         if (fd < 0)
                 return fd == -ENOTDIR || fd == -ELOOP ? -ENOENT : fd;
         if (fstat(fd, &st) < 0)
@@ -328,9 +328,9 @@ int save_maps(Save *save, size_t index) {
         if (r < 0)
                 return r;
         (void) snprintf(path, sizeof(path), "/proc/%d/pagemap", (int) process->pid);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
+        fd = save_open(AT_FDCWD, path, O_RDONLY);
         if (fd < 0)
-                return -errno;
+                return fd;
 
         for (rest = text; next_map(&rest, &line, &flags);) {
                 ImageMap *map;

@@ -159,18 +159,13 @@ static int list_unopened(Files *files) {
 /* ---- in the child ---- */
 
 static int join_user_namespace(const Save *save) {
-        _cleanup_close_ int fd = -EBADF;
-        char path[64];
         int r = save_is_in_our_namespace(save, "user");
 
         if (r != 0)
                 return MIN(r, 0);
-        (void) snprintf(path, sizeof(path), "/proc/%d/ns/user", (int) save->init);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
+        r = save_join_users(save->init);
         /* Within the walls of a unit not: then those of who we are, who may be the owner of all. */
-        return setns(fd, CLONE_NEWUSER) < 0 && errno != EPERM ? -errno : 0;
+        return r == -EPERM ? 0 : r;
 }
 
 static int open_queue(const Files *files, size_t index) {

@@ -72,9 +72,9 @@ static int read_forced(pid_t pid, uint64_t address, uint8_t *to, size_t size) {
         ssize_t n;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/mem", (int) pid);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
+        fd = save_open(AT_FDCWD, path, O_RDONLY);
         if (fd < 0)
-                return -errno;
+                return fd;
         while (size > 0) {
                 n = pread(fd, to, size, (off_t) address);
                 if (n <= 0)
@@ -118,9 +118,8 @@ static int copy_unit(Worker *worker, Unit *unit) {
         int r;
 
         if (unit->path) {
-                fd = openat(unit->fd, unit->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+                r = fd = save_open(unit->fd, unit->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
                 if (fd < 0) {
-                        r = -errno;
                         (void) string_appendf(&worker->message, "cannot read the file %s of the sandbox: %s", unit->path, strerror(-r));
                         return r;
                 }
@@ -246,9 +245,9 @@ static int add_node(Copy *copy, size_t index, size_t number) {
 
         if (!S_ISREG(node->mode) || node->size == 0)
                 return 0;
-        fd = openat(like.fd, node->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        fd = save_open(like.fd, node->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
         if (fd < 0) {
-                save_refuse(copy->save, "%s/%s: the file cannot be read: %s", tmpfs->mount, node->path, strerror(errno));
+                save_refuse(copy->save, "%s/%s: the file cannot be read: %s", tmpfs->mount, node->path, strerror(-fd));
                 return 0;
         }
         return add_file(copy, fd, node->size, &like);

@@ -28,14 +28,9 @@ int describe_pipe(FileContext *context, ImageFile *file, const struct stat *st) 
 
 /* A descriptor to read it by, without taking anything. */
 static int open_reader(const Files *files, uint32_t index) {
-        char path[64];
-        int fd;
-
         if ((files->save->image->files[index].flags & O_ACCMODE) != O_WRONLY)
                 return fcntl(files->known[index].fd, F_DUPFD_CLOEXEC, 16);
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", files->known[index].fd);
-        fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        return fd < 0 ? -errno : fd;
+        return save_reopen(files->known[index].fd, O_RDONLY | O_NONBLOCK);
 }
 
 /* What is in a pipe, by tee(2): it stays there. */

@@ -492,9 +492,9 @@ static int save_process_outside(Save *save, size_t index, const char *stat, cons
                 return r;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/auxv", (int) process->pid);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
+        fd = save_open(AT_FDCWD, path, O_RDONLY);
         if (fd < 0)
-                return -errno;
+                return fd;
         r = read_full_fd(fd, 65536, &auxv, &n);
         if (r >= 0)
                 r = image_writer_add(&save->writer, auxv, n, &image->auxv, &save->message);
@@ -557,7 +557,9 @@ static int save_process(Save *save, size_t index) {
                 return 0;
         r = save_maps(save, index);
         if (r < 0)
-                return save_fail(save, r, "%s: its memory cannot be looked at: %s", save_who(save, index, who), strerror(-r));
+                return save_fail(save, r, "%s: its memory cannot be looked at: %s%s", save_who(save, index, who), strerror(-r),
+                                 r != -EACCES ? "" : "; it is another user's, whose memory takes joining the sandbox's user namespace, which "
+                                                     "the walls of sentryd's unit forbid (RestrictNamespaces=)");
 
         for (size_t i = 0; i < process->n_threads; i++) {
                 ImageThread *thread = IMAGE_APPEND(image->threads, image->n_threads);

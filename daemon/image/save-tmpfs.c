@@ -59,12 +59,15 @@ static int walk_entry(Walk *walk, int dir_fd, const char *parent, const char *na
 
         if (snprintf(path, sizeof(path), "%s%s%s", parent, *parent ? "/" : "", name) >= (int) sizeof(path))
                 return save_fail(walk->save, -ENAMETOOLONG, "%s: a path of more than %u bytes", walk->tmpfs->mount, IMAGE_PATH_MAX);
-        if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        fd = save_open(dir_fd, name, O_PATH | O_NOFOLLOW);
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &st) < 0)
                 return -errno;
         if (st.st_dev != walk->dev) /* another mount lies on it */
                 return 0;
         if (S_ISLNK(st.st_mode)) {
-                n = readlinkat(dir_fd, name, target, sizeof(target) - 1);
+                n = readlinkat(fd, "", target, sizeof(target) - 1);
                 if (n < 0)
                         return -errno;
                 target[n] = '\0';
@@ -73,9 +76,10 @@ static int walk_entry(Walk *walk, int dir_fd, const char *parent, const char *na
         r = add_node(walk, path, &st, NULL);
         if (r < 0 || !S_ISDIR(st.st_mode))
                 return r;
-        fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        safe_close(fd);
+        fd = save_open(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (fd < 0) {
-                save_refuse(walk->save, "%s/%s: the directory cannot be read: %s", walk->tmpfs->mount, path, strerror(errno));
+                save_refuse(walk->save, "%s/%s: the directory cannot be read: %s", walk->tmpfs->mount, path, strerror(-fd));
                 return 0;
         }
         return walk_directory(walk, fd, path, depth + 1);
@@ -114,7 +118,7 @@ static int save_mount(Save *save, const char *destination) {
         struct stat st;
         int fd, *place, r;
 
-        fd = open_inside(save->root_fd, destination, O_RDONLY | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
+        fd = save_open_inside(save->root_fd, destination, O_RDONLY | O_DIRECTORY, RESOLVE_IN_ROOT);
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd; /* hidden by a later mount */
         if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC || fstat(fd, &st) < 0) {

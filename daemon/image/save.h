@@ -161,5 +161,14 @@ int save_tmpfs(Save *save);
 
 /* /proc/PID/NAME of a process by the host's number, whole; the caller frees. */
 int save_read_proc(pid_t pid, const char *name, char **ret);
+/* openat(2), with O_CLOEXEC: what another user of the sandbox alone may open is opened by the capabilities that its owner has
+ * in its user namespace, once save_reach_set() has told which. From any thread. A descriptor, or a negative errno. */
+int save_open(int dir_fd, const char *path, int flags);
+/* The same by open_inside(); and of what is open already. */
+int save_open_inside(int dir_fd, const char *path, int flags, uint64_t resolve);
+int save_reopen(int fd, int flags);
+void save_reach_set(pid_t init);
+/* Takes us into the user namespace of the sandbox whose first process that is. */
+int save_join_users(pid_t init);
 /* /proc/PID/NAME as a link. */
 int save_read_link(pid_t pid, const char *name, char **ret);

@@ -178,24 +178,42 @@ mkdir -m 755 "$TESTDIR/home"
 export XDG_RUNTIME_DIR=$TESTDIR/run
 export HOME=$TESTDIR/home
 
+descends() { # PID: it comes from this shell
+        local pid=$1
+        while [ "${pid:-0}" -gt 1 ]; do
+                [ "$pid" != $$ ] || return 0
+                pid=$(sed -n 's/^PPid:\t//p' "/proc/$pid/status" 2>/dev/null)
+        done
+        return 1
+}
+
+# Launchers and who they leave behind are not dumpable: to who is not root their /proc says little more than their name.
 program_of() { # PID: sentryd, sentry-kernel, sentry-keeper …
         local exe
-        exe=$(readlink "/proc/$1/exe" 2>/dev/null) || return 1
+        exe=$(readlink "/proc/$1/exe" 2>/dev/null) || exe=$(cat "/proc/$1/comm" 2>/dev/null) || return 1
         [ "$(cat "/proc/$1/comm" 2>/dev/null)" != sentry-keeper ] || exe=sentry-keeper
         echo "${exe##*/}"
 }
 
-# The processes of this test's daemons: a runtime directory is in the environment of all of them.
+of_runtime() { # RUNTIME-DIRECTORY PID: a process of that directory, which is in its environment; of ours if that is closed
+        if [ -r "/proc/$2/environ" ]; then
+                tr '\0' '\n' 2>/dev/null <"/proc/$2/environ" | grep -qxF "XDG_RUNTIME_DIR=$1"
+        else
+                [ "$1" = "$XDG_RUNTIME_DIR" ] && ! gone "$2" && descends "$2"
+        fi
+}
+
+# The processes of this test's daemons.
 daemons_of() { # RUNTIME-DIRECTORY [PROGRAM]; keepers are a program of their own here
         local dir pid
         for dir in /proc/[0-9]*; do
                 pid=${dir#/proc/}
                 [ -z "${2:-}" ] || [ "$(program_of "$pid")" = "$2" ] || continue
-                case $(readlink "$dir/exe" 2>/dev/null) in
-                */sentryd | */sentry-kernel | */sentryctl) ;;
+                case $(program_of "$pid") in
+                sentryd | sentry-kernel | sentry-keeper | sentryctl) ;;
                 *) continue ;;
                 esac
-                tr '\0' '\n' <"$dir/environ" 2>/dev/null | grep -qxF "XDG_RUNTIME_DIR=$1" && echo "$pid"
+                of_runtime "$1" "$pid" && echo "$pid"
         done
 }
 

@@ -70,6 +70,90 @@ saved() { # files of other users come back as theirs
         reaped "$run"
 }
 
+users_program() {
+        cat <<-'END'
+		import os, socket, sys, time
+		def me():
+		    lines = open("/proc/self/status").read().split("\n")
+		    ids = [" ".join(l.split()[1:]) for l in lines if l.startswith(("Uid:", "Gid:", "Groups:"))]
+		    return ",".join(ids + [os.getcwd()])
+		def become(uid, gid, groups):
+		    os.setgroups(groups)
+		    os.setresgid(gid, gid, gid)
+		    os.setresuid(uid, uid, uid)
+		ours, theirs = socket.socketpair()
+		if os.fork() == 0:  # as a server has it: a process that becomes another user, and is not dumpable any more
+		    become(33, 44, [7, 8])
+		    os.umask(0o77)
+		    os.mkdir("/tmp/closed")
+		    os.chdir("/tmp/closed")
+		    kept, deleted = open("kept", "w+"), open("deleted", "w+")
+		    for f in kept, deleted:
+		        f.write(f.name * 1000)
+		        f.flush()
+		    os.unlink("deleted")
+		    reader, writer = os.pipe()
+		    os.write(writer, b"piped")
+		    listening = socket.socket(socket.AF_UNIX)
+		    listening.bind("/tmp/closed/socket")
+		    listening.listen()
+		    memory = os.urandom(1 << 20)
+		    copy = bytearray(memory)
+		    while theirs.recv(1):
+		        assert memory == copy
+		        for f in kept, deleted:
+		            f.seek(0)
+		            assert f.read() == f.name * 1000, f.name
+		        assert open("kept").read() == "kept" * 1000
+		        assert os.read(reader, 5) == b"piped"
+		        os.write(writer, b"piped")
+		        client = socket.socket(socket.AF_UNIX)
+		        client.connect("/tmp/closed/socket")
+		        listening.accept()
+		        theirs.send(me().encode())
+		    os._exit(0)
+		if os.fork() == 0:  # as su has it: a program of another user's, whose /proc is closed to us
+		    become(5, 6, [])
+		    os.execv("/usr/bin/python3", ["python3", "-c", "import os, time\nx = os.urandom(1 << 20)\ny = bytearray(x)\n"
+		             "while x == y and os.getresuid() == (5, 5, 5) and os.getresgid() == (6, 6, 6): time.sleep(0.01)"])
+		while True:
+		    ours.send(b"x")
+		    told = ours.recv(1000).decode()
+		    assert os.waitpid(-1, os.WNOHANG) == (0, 0)
+		    print(told, me(), flush=True)
+		    time.sleep(0.05)
+	END
+}
+
+told() { [ "$(tail -n 1 "$1")" = "33 33 33 33,44 44 44 44,7 8,/tmp/closed 0 0 0 0,0 0 0 0,,/" ]; }
+others() { # processes of other users, and what is theirs alone
+        local w=$1 d=$WORK/others run n
+        mkdir -p "$d"
+        : >"$d/out0"
+        mine "$d"
+        profile others <<<'{ "process": { "capabilities": ["CAP_SETUID", "CAP_SETGID"] }, "sentry": { "extends": "default", "users": "range" } }'
+        T=170 sctl run -p others --name others --chdir / -- /usr/bin/python3 -c "$(users_program)" </dev/null >"$d/out0" 2>&1 &
+        run=$!
+        started "$run"
+        check "$w: processes that are other users" await 30 told "$d/out0" || {
+                diag "$(tail -n 3 "$d/out0")"
+                return
+        }
+        for n in 1 2; do
+                check "$w: … are saved" sctl save others "$d/image$n"
+                reaped "$run"
+                : >"$d/out$n"
+                mine "$d/out$n"
+                T=170 sctl restore --name others "$d/image$n" </dev/null >"$d/out$n" 2>&1 &
+                run=$!
+                started "$run"
+                check "$w: … and restored, with all that is theirs" await 30 told "$d/out$n" || diag "$(tail -n 3 "$d/out$n")"
+        done
+        is "$(sctl --no-legend ps others | awk '{ print $4 }' | xargs)" "0 33 5" "$w: … as those users"
+        check "$w: … who go on" sctl kill --wait others
+        reaped "$run"
+}
+
 range() {
         local w=$WHO pid out first
         [ -n "${USERS_TEST_INSIDE:-}" ] || { skip "$w: a range of users" "needs root, to give one away"; return; }
@@ -87,6 +171,7 @@ range() {
         is "$(sctl run -p range setpriv --reuid 33 --regid 44 --clear-groups sh -c 'id -u; id -g; hostname; cat /proc/version >/dev/null')" \
                 $'33\n44\nsandbox' "$w: a program that changes its user is served on"
         saved "$w"
+        others "$w"
         profile range-mounts <<<'{ "sentry": { "extends": "range", "mounts": "emulated" } }'
         is "$(sctl run -p range-mounts sh -c 'mkdir -p /tmp/x /tmp/closed/x && chmod 700 /tmp/closed && exec setpriv --reuid 33 \
                 --regid 44 --clear-groups sh -c "mount -t tmpfs t /tmp/x && stat -c %u:%g /tmp/x && umount /tmp/x && echo gone
