@@ -26,6 +26,7 @@ sentry_imager_SOURCES = \
 	daemon/image/restore-attach.c \
 	daemon/image/restore-datagrams.c \
 	daemon/image/restore-files.c \
+	daemon/image/restore-fill.c \
 	daemon/image/restore-internal.h \
 	daemon/image/restore-inotify.c \
 	daemon/image/restore-ipc.c \

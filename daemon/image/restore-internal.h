@@ -146,6 +146,8 @@ int restore_attach_memory(Restore *restore, RestoreProcess *process, const Image
 
 /* restore-tmpfs.c: what was in file systems of the sandbox that are in memory. */
 int restore_tmpfs(Restore *restore);
+/* restore-fill.c: these runs into the memory of a process, where they may be written to. */
+int restore_fill(Restore *restore, RestoreProcess *process, const ImageRun *runs, size_t n);
 int restore_memory(Restore *restore, RestoreProcess *process);
 
 /* restore-files.c: open files in the first process; then those of each process under their numbers. */

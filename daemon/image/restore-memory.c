@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include "image-read.h"
 #include "restore-internal.h"
@@ -19,10 +18,8 @@
 #define HOLE_FIRST 0x10000000U    /* address: sentry-stub lies below */
 #define HOLE_LAST 0x7e0000000000U /* and its stack and vDSO above */
 #define HOLE_MARGIN (2U << 20)    /* bytes to what lies beside, so that stacks have room to grow */
-#define IOV_MAX_HERE 1024U
 #define LAZY_MIN (256U << 10) /* bytes of a run: a mapping costs the kernel more than reading less than that */
 #define LAZY_MAX 16384U       /* mappings of a process, which may have 65530 by default */
-#define READ_AT_ONCE (256U << 20) /* bytes in one call: a deadline shall have a chance */
 
 #ifndef MADV_GUARD_INSTALL
 #  define MADV_GUARD_INSTALL 102
@@ -245,64 +242,6 @@ static int make_map(Restore *restore, RestoreProcess *process, const ImageMap *m
         return 0;
 }
 
-/* Runs that follow each other in a page file, read by the process itself: nothing is copied twice. */
-static int read_runs(Restore *restore, RestoreProcess *process, const ImageRun *runs, size_t n) {
-        struct iovec iov[IOV_MAX_HERE];
-        uint64_t offset = runs[0].offset, total = 0, at;
-        size_t first = 0;
-        int r;
-
-        for (size_t i = 0; i < n; i++) {
-                iov[i] = (struct iovec) { (void *) (uintptr_t) runs[i].address, runs[i].size };
-                total += runs[i].size;
-        }
-        while (total > 0) {
-                int64_t done;
-
-                r = restore_put(restore, process, 0, iov + first, (n - first) * sizeof(iov[0]), &at);
-                if (r < 0)
-                        return r;
-                done = restore_call(restore, process, "read memory", SYS_preadv, (uint64_t) restore->page_files[runs[0].file], at,
-                                    n - first, offset, offset >> 32);
-                if (done <= 0)
-                        return done == 0 ? restore_fail(restore, -EIO, "page file %u is too short", runs[0].file) : (int) done;
-                total -= (uint64_t) done;
-                offset += (uint64_t) done;
-                while (first < n && (uint64_t) done >= iov[first].iov_len)
-                        done -= (int64_t) iov[first++].iov_len;
-                if (first < n) {
-                        iov[first].iov_base = (char *) iov[first].iov_base + done;
-                        iov[first].iov_len -= (size_t) done;
-                }
-        }
-        return 0;
-}
-
-static int fill_eagerly(Restore *restore, RestoreProcess *process, const ImageRun *runs, size_t n) {
-        for (size_t i = 0; i < n;) {
-                uint64_t size = 0;
-                size_t k = i;
-                int r;
-
-                if (runs[i].stored != runs[i].size) {
-                        /* Compressed memory goes through us. */
-                        r = restore_run_to_process(restore, &runs[i++], process->inject.tid);
-                        if (r < 0)
-                                return r;
-                        continue;
-                }
-                do
-                        size += runs[k].size;
-                while (++k < n && k - i < IOV_MAX_HERE && size < READ_AT_ONCE && runs[k].stored == runs[k].size &&
-                       runs[k].file == runs[i].file && runs[k].offset == runs[k - 1].offset + runs[k - 1].size);
-                r = read_runs(restore, process, runs + i, k - i);
-                if (r < 0)
-                        return r;
-                i = k;
-        }
-        return 0;
-}
-
 static bool can_be_lazy(const ImageMap *map, const ImageRun *run) {
         return map->kind == IMAGE_MAP_ANONYMOUS && !(map->flags & (IMAGE_MAP_GROWSDOWN | IMAGE_MAP_LOCKED)) &&
                run->size >= LAZY_MIN && run->stored == run->size && run->address >= map->start && run->address + run->size <= map->end;
@@ -320,7 +259,7 @@ static int fill_lazily(Restore *restore, RestoreProcess *process) {
                 while (m < image->n_maps && image->maps[m].end <= run->address)
                         m++;
                 if (m < image->n_maps && n_lazy < LAZY_MAX && can_be_lazy(&image->maps[m], run)) {
-                        r = fill_eagerly(restore, process, image->runs.items + first, i - first);
+                        r = restore_fill(restore, process, image->runs.items + first, i - first);
                         if (r < 0)
                                 return r;
                         first = i + 1;
@@ -331,7 +270,7 @@ static int fill_lazily(Restore *restore, RestoreProcess *process) {
                                 return -EIO;
                 }
         }
-        return fill_eagerly(restore, process, image->runs.items + first, image->runs.n - first);
+        return restore_fill(restore, process, image->runs.items + first, image->runs.n - first);
 }
 
 static int advise(Restore *restore, RestoreProcess *process, const ImageMap *map) {
@@ -454,7 +393,7 @@ int restore_memory(Restore *restore, RestoreProcess *process) {
                         if (r < 0)
                                 return r;
                 }
-        r = restore->options.lazy ? fill_lazily(restore, process) : fill_eagerly(restore, process, image->runs.items, image->runs.n);
+        r = restore->options.lazy ? fill_lazily(restore, process) : restore_fill(restore, process, image->runs.items, image->runs.n);
         if (r < 0)
                 return r;
         r = bring_home(restore, process);
