@@ -91,6 +91,7 @@ live_tests = \
 
 bus_tests = \
 	tests/bus/bus.sh \
+	tests/bus/dying.sh \
 	tests/bus/config.sh \
 	tests/bus/hostile.sh \
 	tests/bus/interface.sh \
@@ -118,7 +119,10 @@ live_programs = tests/live/address-racer tests/live/crasher tests/live/ipc-progr
 
 check_SCRIPTS += $(sys_tests) $(live_programs)
 
-check_PROGRAMS += tests/bus/mock-polkit tests/bus/hostile
+check_PROGRAMS += tests/bus/mock-polkit tests/bus/mock-sentryd tests/bus/hostile
+tests_bus_mock_sentryd_SOURCES = tests/bus/mock-sentryd.c
+tests_bus_mock_sentryd_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+tests_bus_mock_sentryd_LDADD = $(SYSTEMD_LIBS)
 tests_bus_mock_polkit_SOURCES = tests/bus/mock-polkit.c
 tests_bus_mock_polkit_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 tests_bus_mock_polkit_LDADD = $(SYSTEMD_LIBS)
@@ -182,8 +186,8 @@ check-save: all $(check_SCRIPTS)
 		$(MAKE) check TESTS=tests/live/autosave.sh
 	SENTRYD_TEST_DEADLINE=900 SENTRYD_TEST_ROUNDS=100 TESTS_ONLY=everything $(MAKE) check TESTS=tests/live/restore.sh
 
-# Much more of what tests/live/crash.sh does in a minute: 1,000 kills as root and as a user each.
+# Much more of what tests/live/crash.sh does in a minute: 1,000 kills as root and as a user each, of four sandboxes.
 .PHONY: check-crash
 check-crash:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/live/crash.sh tests/system/crash.sh' SENTRYD_TEST_CRASHES=1000 \
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/live/crash.sh tests/system/crash.sh' SENTRYD_TEST_CRASHES=1000 SENTRYD_TEST_CRASH_BOXES=4 \
 		SENTRYD_CRASH_ROUNDS=50 SENTRYD_TEST_DEADLINE=7200 SENTRYD_BOOT_DEADLINE=7000

@@ -3,13 +3,15 @@
 #
 # kill -9 of sentry-kernels and their keepers at random moments, while programs in their sandboxes make all kinds of
 # emulated calls: none gets an error or a wrong answer, nothing is done twice, no timer and no descriptor is lost. As root
-# and as a plain user. SENTRYD_TEST_CRASHES: how many kills for each; `make check-crash` has 1,000.
+# and as a plain user. SENTRYD_TEST_CRASHES: how many kills for each, of SENTRYD_TEST_CRASH_BOXES sandboxes; `make check-crash`
+# has 1,000 and four.
 
 . "${srcdir:-.}/tests/lib/tap.sh"
 
 crasher=$TESTDIR/crasher
 install -m 755 "$SENTRYD_BUILD/tests/live/crasher" "$crasher"
 kills=${SENTRYD_TEST_CRASHES:-30}
+boxes=${SENTRYD_TEST_CRASH_BOXES:-2}
 
 victims() { # NAME: the pids of its sentry-kernel and keeper, in that order where both are there
         local pid keeper=
@@ -43,19 +45,20 @@ storm() { # SECONDS NAME…: kills until it was often enough; N is how often
 }
 
 crash() {
-        local w=$WHO name names=() runs=() i=0 pid
+        local w=$WHO name names=() runs=() inputs=() input i pids=(private host)
         mkdir -p "$WORK/crash"
-        for pid in private host; do # with the host's, signals are the sentry's to send
-                name=crash-$w-$((i++))
+        for ((i = 0; i < boxes; i++)); do # with the host's process ids, signals are the sentry's to send
+                name=crash-$w-$i
                 mkfifo "$WORK/crash/$name.in"
                 mine "$WORK/crash" "$WORK/crash/$name.in"
-                T=7200 sctl run --name "$name" --pid "$pid" --ro-bind "$crasher" \
+                T=7200 sctl run --name "$name" --pid "${pids[i % 2]}" --ro-bind "$crasher" \
                         "$crasher" <"$WORK/crash/$name.in" >"$WORK/crash/$name.out" 2>&1 &
                 runs+=($!)
                 started $!
                 names+=("$name")
+                exec {input}>"$WORK/crash/$name.in"
+                inputs+=("$input")
         done
-        exec 7>"$WORK/crash/${names[0]}.in" 8>"$WORK/crash/${names[1]}.in"
         for name in "${names[@]}"; do
                 check "$w: $name runs" await 30 grep -q running "$WORK/crash/$name.out" || diag "$(cat "$WORK/crash/$name.out")"
         done
@@ -65,7 +68,7 @@ crash() {
         for name in "${names[@]}"; do
                 check "$w: $name is there" await 20 running "$name" || diag "$(grep "$name" "$(runtime)/sentryd/log" | tail -n 30)"
         done
-        exec 7>&- 8>&-
+        for input in "${inputs[@]}"; do exec {input}>&-; done
         for i in "${!names[@]}"; do
                 reaped "${runs[i]}" 90
                 is "$RC" 0 "$w: … and has seen nothing of it" || diag "$(tail -n 20 "$WORK/crash/${names[i]}.out")"
