@@ -235,7 +235,7 @@ static void test_damage(const char *image, const char *file) {
 
 /* One key of the JSON of an image is replaced; whether that is refused, and how. */
 static void test_refused(const char *path, const char *key, const char *value, int error) {
-        _cleanup_(image_freep) Image *image = NULL, *again = NULL;
+        _cleanup_(image_freep) Image *again = NULL;
         ImageReader reader = IMAGE_READER_NONE;
         _cleanup_free_ char *message = NULL;
         _cleanup_json_ json_object *root = NULL;
