@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "image-visit.h"
+#include "pty.h"
 
 typedef struct Check {
         const Image *image;
@@ -336,6 +337,11 @@ static int check_file(Check *check, const ImageFile *file) {
                 r = check_blob(check, "termios", &file->termios);
         if (r >= 0)
                 r = check_blob(check, "windowSize", &file->winsize);
+        if (r >= 0)
+                r = check_blob(check, "input", &file->input);
+        if (r >= 0 && file->kind == IMAGE_FILE_PTY &&
+            (file->data.size > PTY_BYTES_MAX || file->input.size > PTY_BYTES_MAX || file->edited > file->input.size))
+                r = bad(check, "data, input: more than %u bytes, or fewer than are edited", PTY_BYTES_MAX);
         if (r >= 0)
                 r = check_index(check, "object", file->object, check->image->n_objects, file->kind != IMAGE_FILE_MEMFD);
         if (r >= 0 && file->object != IMAGE_NONE && check->image->objects[file->object].kind == IMAGE_OBJECT_SYSV)

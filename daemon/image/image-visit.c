@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "image-visit.h"
+#include "pty.h"
 
 #define PID_MAX 4194304
 #define TID_MAX PID_MAX
@@ -361,6 +362,11 @@ static void visit_file(Visit *v, void *item) {
         visit_blob(v, "windowSize", &file->winsize);
         visit_i32(v, "ptySession", &file->pty_session, 0, PID_MAX);
         visit_i32(v, "ptyGroup", &file->pty_group, 0, PID_MAX);
+        visit_blob(v, "input", &file->input);
+        visit_u32(v, "edited", &file->edited, PTY_BYTES_MAX);
+        visit_bool(v, "marks", &file->marks);
+        visit_u32(v, "stop", &file->stop, _PTY_STOP_MAX - 1);
+        visit_bool(v, "packet", &file->packet);
         visit_array(v, "watches", file->watches, file->n_watches, IMAGE_FDS_MAX, visit_watch);
         visit_array(v, "inotify", file->inotify, file->n_inotify, IMAGE_FDS_MAX, visit_inotify);
         visit_array(v, "locks", file->locks, file->n_locks, IMAGE_FDS_MAX, visit_lock);

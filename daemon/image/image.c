@@ -17,6 +17,7 @@ const char *image_feature_to_string(int feature) {
                 [IMAGE_FEATURE_TCP] = "tcp",
                 [IMAGE_FEATURE_SYSV] = "sysv",
                 [IMAGE_FEATURE_MQUEUE] = "mqueue",
+                [IMAGE_FEATURE_PTY] = "pty",
         };
 
         return names[feature];

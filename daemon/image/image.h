@@ -53,6 +53,7 @@ typedef enum ImageFeature {
         IMAGE_FEATURE_TCP,     /* connected TCP sockets */
         IMAGE_FEATURE_SYSV,    /* System V IPC objects */
         IMAGE_FEATURE_MQUEUE,  /* POSIX message queues */
+        IMAGE_FEATURE_PTY,     /* bytes in pseudo terminals, stopped ones, packet mode */
         _IMAGE_FEATURE_MAX,
 } ImageFeature;
 
@@ -404,7 +405,7 @@ typedef struct ImageFile {
         uint32_t object;      /* MEMFD, REGULAR that is deleted; or IMAGE_NONE */
         uint64_t peer_id;     /* PIPE, FIFO, PTY */
         uint32_t capacity;    /* PIPE: F_GETPIPE_SZ */
-        ImageBlob data;       /* PIPE: what is in it */
+        ImageBlob data;       /* PIPE: what is in it; PTY, of a master: output that nobody has read */
         uint64_t *sizes;      /* PIPE of packets (O_DIRECT): of each in data */
         size_t n_sizes;
         uint32_t outside;     /* OUTSIDE: the number it has to come by: the lowest that any process has it under */
@@ -417,6 +418,11 @@ typedef struct ImageFile {
         uint64_t value_ns, interval_ns; /* TIMERFD: as timerfd_gettime(2), had it been asked when Image.clocks were read */
         ImageBlob termios, winsize;     /* PTY, and OUTSIDE when it is a terminal: struct termios2, struct winsize */
         int32_t pty_session, pty_group; /* likewise: whose terminal it is, and who has the foreground; 0: somebody outside */
+        ImageBlob input;      /* PTY, of a master: what the slave has to read */
+        uint32_t edited;      /* bytes of that, those that were typed first, that the line discipline has been through */
+        bool marks;           /* NULs in those are ends of file that were typed */
+        uint32_t stop;        /* PTY, of a master: PtyStop */
+        bool packet;          /* likewise: TIOCPKT */
         ImageWatch *watches;
         size_t n_watches;
         ImageInotify *inotify;

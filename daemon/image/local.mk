@@ -16,6 +16,8 @@ libimage_a_SOURCES = \
 	daemon/image/image.h \
 	daemon/image/inject.c \
 	daemon/image/inject.h \
+	daemon/image/pty.c \
+	daemon/image/pty.h \
 	daemon/image/visit.c
 libimage_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(XXHASH_CFLAGS) $(ZSTD_CFLAGS)
 
@@ -23,6 +25,8 @@ pkglibexec_PROGRAMS += sentry-imager
 sentry_imager_SOURCES = \
 	daemon/image/imager.h \
 	daemon/image/main.c \
+	daemon/image/resume.c \
+	daemon/image/resume.h \
 	daemon/image/restore-attach.c \
 	daemon/image/restore-datagrams.c \
 	daemon/image/restore-files.c \
@@ -55,6 +59,7 @@ sentry_imager_SOURCES = \
 	daemon/image/save-outside.c \
 	daemon/image/save-pages.c \
 	daemon/image/save-pipes.c \
+	daemon/image/save-ptys.c \
 	daemon/image/save-queues.c \
 	daemon/image/save-reach.c \
 	daemon/image/save-seize.c \

@@ -13,9 +13,11 @@
 #include <sys/sysmacros.h>
 #include <termios.h>
 
+#include "pty.h"
 #include "restore-internal.h"
 #include "util.h"
 
+#define GET_TERMIOS2 _IOR('T', 0x2A, uint8_t[PTY_TERMIOS_SIZE])
 #define PTY_TRIES 4096
 #define TERMIOS_SIZE 36U /* struct termios of the kernel: TCGETS */
 #define STAT_MAX 4096U   /* bytes of /proc/PID/stat */
@@ -219,13 +221,72 @@ static int restore_outer_terminal(Restore *restore) {
         return r;
 }
 
+/* ---- what is on its way ---- */
+
+static int read_bytes(Restore *restore, const ImageBlob *blob, PtyBytes *ret) {
+        _cleanup_free_ char *bytes = NULL;
+        int r;
+
+        if (blob->size == 0)
+                return 0;
+        if (blob->size > PTY_BYTES_MAX)
+                return restore_fail(restore, -EBADMSG, "%lu bytes in a pseudo terminal", (unsigned long) blob->size);
+        r = restore_blob(restore, blob, &bytes);
+        if (r < 0)
+                return r;
+        memcpy(ret->bytes, bytes, blob->size);
+        ret->n = (uint32_t) blob->size;
+        return 0;
+}
+
+static int fill_pty(Restore *restore, const ImageFile *file, int number) {
+        _cleanup_free_ PtyContents *contents = calloc(1, sizeof(PtyContents));
+        _cleanup_close_ int master = restore_borrow_fd(restore, number), slave = -EBADF;
+        int r;
+
+        if (!contents)
+                return restore_fail(restore, -ENOMEM, "no memory");
+        slave = master < 0 ? master : pty_open_slave(master);
+        if (slave < 0 || ioctl(slave, GET_TERMIOS2, contents->termios) < 0)
+                return restore_fail(restore, slave < 0 ? slave : -errno, "cannot fill pseudo terminal %lu", (unsigned long) file->peer_id);
+        r = read_bytes(restore, &file->data, &contents->output);
+        if (r >= 0)
+                r = read_bytes(restore, &file->input, &contents->input);
+        if (r < 0)
+                return r;
+        contents->stage = PTY_TAKEN;
+        contents->edited = file->edited;
+        contents->marks = file->marks;
+        contents->stop = file->stop;
+        contents->packet = file->packet;
+        contents->blocking = !(file->flags & O_NONBLOCK);
+        r = pty_put(master, slave, contents);
+        return r < 0 ? restore_fail(restore, r, "cannot fill pseudo terminal %lu", (unsigned long) file->peer_id) : 0;
+}
+
+static int fill_ptys(Restore *restore) {
+        for (size_t i = 0; i < restore->image->n_files; i++) {
+                const ImageFile *file = &restore->image->files[i];
+                int r;
+
+                if (file->kind != IMAGE_FILE_PTY || file->value == 0 || restore->files[i] < 0 ||
+                    (file->data.size == 0 && file->input.size == 0 && file->stop == PTY_STOP_NONE && !file->packet))
+                        continue;
+                r = fill_pty(restore, file, restore->files[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 /* ---- all ---- */
 
 int restore_terminals(Restore *restore) {
+        int r;
+
         for (size_t i = 0; i < restore->image->n_processes; i++) {
                 RestoreProcess *process = &restore->processes[i];
                 uint32_t terminal = process->image->terminal;
-                int r;
 
                 if (terminal == IMAGE_NONE || process->image->session != process->image->pid ||
                     process->image->state == IMAGE_TASK_ZOMBIE || restore->image->files[terminal].kind != IMAGE_FILE_PTY)
@@ -236,5 +297,6 @@ int restore_terminals(Restore *restore) {
                 if (r < 0)
                         return r;
         }
-        return restore_outer_terminal(restore);
+        r = fill_ptys(restore);
+        return r < 0 ? r : restore_outer_terminal(restore);
 }

@@ -759,6 +759,8 @@ int save_files(Save *save) {
                 find_standard_streams(&files);
                 check_flying(&files);
                 r = finish_mqueues(&files);
+                if (r >= 0)
+                        r = finish_ptys(&files);
         }
         return r;
 }

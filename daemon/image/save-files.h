@@ -95,6 +95,9 @@ void find_standard_streams(Files *files);
 /* Marks the pipe by which sentry-init tells its launcher of the program: the next launcher has one of its own. */
 void find_status_pipe(Files *files);
 
+/* save-ptys.c: what is on its way in them, unless there is a reason against the save. */
+int finish_ptys(Files *files);
+
 /* save-inotify.c */
 int describe_inotify(FileContext *context, ImageFile *file);
 

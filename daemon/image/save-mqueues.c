@@ -14,16 +14,15 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "protocol.h"
+#include "resume.h"
 #include "save-files.h"
 #include "util.h"
 
 #define MQUEUE_MAGIC 0x19800202   /* of statfs(2); linux/magic.h has it not */
 #define BYTES_MAX (256U << 20)    /* in messages of all queues together */
-#define CHILDREN_MAX 3U           /* one after the other, that are killed */
 #define PUT_BACK_SEC 10           /* for a queue that is full: only if we were killed, and its programs run */
 #define QUEUE_TEXT_MAX 256U
 
@@ -299,37 +298,22 @@ static int borrow_all(Work *work) {
         return r;
 }
 
-/* In a child that may use all queues. 0; its error; -ECHILD when children were killed again and again. */
-static int in_child(Work *work, int (*function)(Work *work)) {
-        for (unsigned i = 0; i < CHILDREN_MAX; i++) {
-                int status;
-                pid_t pid = fork();
+/* What a child does, which may use all queues. */
+static int look_in_child(void *userdata) {
+        Work *work = userdata;
+        int r = join_user_namespace(work->files->save);
 
-                if (pid < 0)
-                        return -errno;
-                if (pid == 0) {
-                        int r = join_user_namespace(work->files->save);
+        return r < 0 ? r : look_at_all(work);
+}
 
-                        if (r >= 0)
-                                r = function(work);
-                        _exit(r < 0 && -r <= UINT8_MAX ? -r : r < 0 ? EIO : 0);
-                }
-                while (waitpid(pid, &status, 0) < 0)
-                        if (errno != EINTR)
-                                return -errno;
-                if (WIFEXITED(status))
-                        return -WEXITSTATUS(status);
-        }
-        return -ECHILD;
+static int borrow_in_child(void *userdata) {
+        Work *work = userdata;
+        int r = join_user_namespace(work->files->save);
+
+        return r < 0 ? r : borrow_all(work);
 }
 
 /* ---- all ---- */
-
-static void *map_shared(size_t size) {
-        void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-        return p == MAP_FAILED ? NULL : p;
-}
 
 static void judge(Work *work) {
         Save *save = work->files->save;
@@ -367,7 +351,7 @@ static int make_stocks(Work *work) {
 
                 if (look->n == 0)
                         continue;
-                stock = work->stocks[i] = map_shared(stock_size(look));
+                stock = work->stocks[i] = resume_map(stock_size(look));
                 if (!stock)
                         return -ENOMEM;
                 stock->n = look->n;
@@ -395,7 +379,7 @@ static int save_all(Work *work) {
         Save *save = work->files->save;
         int r;
 
-        r = in_child(work, look_at_all);
+        r = resume_in_child(look_in_child, work);
         if (r < 0)
                 return r;
         judge(work);
@@ -403,7 +387,7 @@ static int save_all(Work *work) {
                 return 0;
         r = make_stocks(work);
         if (r >= 0)
-                r = in_child(work, borrow_all);
+                r = resume_in_child(borrow_in_child, work);
         if (r < 0)
                 return r;
         for (size_t i = 0; r >= 0 && i < work->files->n_mqueues; i++) {
@@ -430,7 +414,7 @@ int finish_mqueues(Files *files) {
         if (r < 0 || files->n_mqueues == 0)
                 return r;
         size = files->n_mqueues * sizeof(Look);
-        work.looks = map_shared(size);
+        work.looks = resume_map(size);
         work.stocks = calloc(files->n_mqueues, sizeof(Stock *));
         r = work.looks && work.stocks ? save_all(&work) : -ENOMEM;
         for (size_t i = 0; work.stocks && i < files->n_mqueues; i++)

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <termios.h>
 
+#include "pty.h"
 #include "save-files.h"
 #include "util.h"
 
@@ -137,12 +138,10 @@ int finish_pipes(Files *files) {
 
 /* ---- terminals ---- */
 
-/* struct termios2 of the kernel; <asm/termbits.h> does not go with <termios.h>. */
-#define TERMIOS2_SIZE 44U
-#define GET_TERMIOS2 _IOR('T', 0x2A, uint8_t[TERMIOS2_SIZE])
+#define GET_TERMIOS2 _IOR('T', 0x2A, uint8_t[PTY_TERMIOS_SIZE])
 
 int describe_modes(FileContext *context, ImageFile *file) {
-        uint8_t termios[TERMIOS2_SIZE];
+        uint8_t termios[PTY_TERMIOS_SIZE];
         struct winsize size;
         Save *save = context->files->save;
         int r;
@@ -157,7 +156,6 @@ int describe_modes(FileContext *context, ImageFile *file) {
 
 int describe_pty(FileContext *context, ImageFile *file, const struct stat *st) {
         const char *index = strstr(context->info, "tty-index:");
-        int waiting = 0, r;
 
         /* The terminal of who ran the sandbox, by a name that another one has after the restore: /dev/console. */
         if (!index && file->place.path && !startswith(file->place.path, "/dev/pts/")) {
@@ -167,13 +165,7 @@ int describe_pty(FileContext *context, ImageFile *file, const struct stat *st) {
         file->kind = IMAGE_FILE_PTY;
         file->value = index != NULL; /* a master says so, and has the number of the other side */
         file->peer_id = index ? strtoull(index + strlen("tty-index:"), NULL, 10) : minor(st->st_rdev) + 256U * (major(st->st_rdev) - 136U);
-        r = describe_modes(context, file);
-        if (r < 0)
-                return r;
-        /* What is on its way can be taken out, but not be put back. */
-        if (ioctl(context->fd, FIONREAD, &waiting) >= 0 && waiting > 0)
-                return files_refuse(context, "%d bytes in a pseudo terminal that nobody has read yet", waiting);
-        return 0;
+        return describe_modes(context, file);
 }
 
 /* Pseudo terminals inside are numbered as those outside are, and a process tells the number alone. But the session of one that

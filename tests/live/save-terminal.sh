@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Saving at a terminal, restoring at another: a shell in the middle of a script, with its jobs, its foreground and its modes;
-# and tmux within the sandbox, which has terminals of its own, attached and detached. As root and as a plain user.
+# and tmux within the sandbox, which has terminals of its own, attached and detached; and bytes
+# on their way. As root and as a plain user.
 
 . "${srcdir:-.}/tests/lib/tap.sh"
+# shellcheck source=tests/lib/save.bash
+. "$srcdir/tests/lib/save.bash"
 
 command -v tmux >/dev/null || bail "tmux is needed for this test"
 export LC_ALL=C.UTF-8
@@ -139,6 +142,57 @@ inner() { # tmux, in the sandbox
         tm kill-window -t "$PANE"
 }
 
+bytes() { # on their way in one, in both directions, and in one that is stopped
+        cat >"$D/bytes.py" <<'END_OF_FILE'
+import os, select, signal, sys, termios, tty
+
+def read(fd):
+    return os.read(fd, 65536) if select.select([fd], [], [], 5)[0] else None
+
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+master, slave = os.openpty()
+stopped, other = os.openpty()
+before = termios.tcgetattr(slave)
+os.write(slave, b"one\ntwo\n")
+os.write(master, b"line\nabc\4par")
+os.write(other, b"early")
+termios.tcflow(other, termios.TCOOFF)
+lines = [b"line\n", b"abc", b"partial\n"]
+print("ready", flush=True)
+while True:
+    signal.sigwait([signal.SIGUSR1])
+    assert termios.tcgetattr(slave) == before
+    assert not select.select([], [other], [], 0)[1]
+    assert read(stopped) == b"early"
+    termios.tcflow(other, termios.TCOON)
+    os.write(master, b"tial\n")
+    got = [read(slave) for _ in lines]
+    assert got == lines, got
+    output, expected = b"", b"one\r\ntwo\r\nline\r\nabcpartial\r\n"
+    while len(output) < len(expected):
+        output += read(master)
+    assert output == expected, output
+    print("read", flush=True)
+END_OF_FILE
+        mine "$D/bytes.py"
+        run bytes "$D/out0" python3 "$D/bytes.py"
+        await 30 says "$D/out0" ready
+        check "$WHO: terminals with bytes in them are saved" sctl save --leave-running bytes "$D/bytes"
+        check "$WHO: … and once more, and it ends" sctl save bytes "$D/bytes2"
+        reaped "$RUN"
+        restore bytes "$D/out1" "$D/bytes2"
+        sctl signal bytes USR1
+        check "$WHO: … restored it reads what was on its way" await 30 says "$D/out1" read || diag "$(cat "$D/out1")"
+        end bytes
+        restore bytes "$D/out1" "$D/bytes"
+        check "$WHO: … of the first image, too" sctl save bytes "$D/bytes3"
+        reaped "$RUN"
+        restore bytes "$D/out1" "$D/bytes3"
+        sctl signal bytes USR1
+        check "$WHO: … saved again at once" await 30 says "$D/out1" read || diag "$(cat "$D/out1")"
+        end bytes
+}
+
 terminals() {
         D=$WORK/terminal
         mkdir -m 755 "$D"
@@ -146,7 +200,7 @@ terminals() {
         CTL=$([ "$WHO" = user ] && echo "$USER_CTL" || echo "$SENTRYCTL")
         tm new-session -d -s t -x 100 -y 30 cat || bail "tmux does not start"
         started "$(tm display-message -p '#{pid}')"
-        for t in ${TESTS_ONLY:-script inner}; do "$t"; done
+        for t in ${TESTS_ONLY:-script inner bytes}; do "$t"; done
         tm kill-server
         await 10 daemons_gone
 }

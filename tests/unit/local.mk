@@ -24,6 +24,7 @@ unit_common_tests = \
 	tests/unit/test-image \
 	tests/unit/test-inject \
 	tests/unit/test-profile \
+	tests/unit/test-pty \
 	tests/unit/test-rendezvous \
 	tests/unit/test-unit-exec \
 	tests/unit/test-util
@@ -83,6 +84,9 @@ tests_unit_test_image_LDADD = libimage.a libcommon.a $(JSON_LIBS) $(XXHASH_LIBS)
 tests_unit_test_inject_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_inject_CFLAGS = $(unit_common_cflags)
 tests_unit_test_inject_LDADD = libimage.a libcommon.a $(JSON_LIBS)
+tests_unit_test_pty_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_pty_CFLAGS = $(unit_common_cflags)
+tests_unit_test_pty_LDADD = libimage.a libcommon.a $(JSON_LIBS)
 tests_unit_test_profile_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_profile_CFLAGS = $(unit_common_cflags)
 tests_unit_test_profile_LDADD = $(unit_common_libs)
