@@ -96,6 +96,8 @@ static int check_map(Check *check, const ImageMap *map, uint64_t *end) {
                 if (map->guards[i].start >= map->guards[i].end || map->guards[i].start < map->start ||
                     map->guards[i].end > map->end || map->guards[i].start % IMAGE_PAGE != 0 || map->guards[i].end % IMAGE_PAGE != 0)
                         return bad(check, "map %#" PRIx64 "-%#" PRIx64 ": guard %zu is not within", map->start, map->end, i);
+        if (map->hugetlb != 0 && map->kind != IMAGE_MAP_ANONYMOUS)
+                return bad(check, "map %#" PRIx64 "-%#" PRIx64 ": of huge pages, and not anonymous", map->start, map->end);
         if (of_object)
                 r = check_index(check, "map: object", map->object, check->image->n_objects, false);
         if (r >= 0 && of_object && check->image->objects[map->object].kind == IMAGE_OBJECT_SYSV) {

@@ -92,6 +92,7 @@ static void visit_map(Visit *v, void *item) {
         visit_enum(v, "kind", map->kind, image_map_kind_to_string, _IMAGE_MAP_KIND_MAX);
         visit_u32(v, "flags", &map->flags, UINT32_MAX);
         visit_u64(v, "offset", &map->offset, INT64_MAX);
+        visit_u32(v, "hugetlb", &map->hugetlb, 63);
         visit_index(v, "object", &map->object, IMAGE_FILES_MAX);
         visit_index(v, "file", &map->file, IMAGE_FILES_MAX);
         visit_place(v, "place", &map->place);

@@ -145,6 +145,7 @@ typedef struct ImageMap {
         ImageMapKind kind;
         uint32_t flags;       /* IMAGE_MAP_* */
         uint64_t offset;      /* in the file or object */
+        uint32_t hugetlb;     /* ANONYMOUS, of hugetlbfs: log2 of its pages; else 0 */
         uint32_t object;      /* of Image.objects, or IMAGE_NONE */
         uint32_t file;        /* of Image.files that is the same open file, or IMAGE_NONE: place alone */
         ImagePlace place;     /* FILE, FILE_SHARED */

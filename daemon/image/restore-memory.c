@@ -228,6 +228,8 @@ static int make_map(Restore *restore, RestoreProcess *process, const ImageMap *m
                 flags |= MAP_ANONYMOUS;
                 offset = 0;
         }
+        if (map->hugetlb != 0)
+                flags |= MAP_HUGETLB | (uint64_t) map->hugetlb << MAP_HUGE_SHIFT;
         if (map->flags & IMAGE_MAP_NORESERVE)
                 flags |= MAP_NORESERVE;
         if (map->flags & IMAGE_MAP_GROWSDOWN)
@@ -236,6 +238,10 @@ static int make_map(Restore *restore, RestoreProcess *process, const ImageMap *m
                 protection = PROT_READ | PROT_WRITE;
         result = inject_call(&process->inject, SYS_mmap, map->start, map->end - map->start, protection, flags,
                              (uint64_t) (int64_t) number_of(restore, map), offset);
+        if (result == -ENOMEM && map->hugetlb != 0)
+                return restore_fail(restore, -ENOMEM, "process %d: there are no %lu KiB of huge pages left for what was at %#lx "
+                                    "(vm.nr_hugepages)", process->image->pid, (unsigned long) (map->end - map->start) / 1024,
+                                    (unsigned long) map->start);
         if (result < 0)
                 return restore_fail(restore, (int) result, "process %d: cannot map %s at %#lx", process->image->pid,
                                     map->place.path ?: "memory", (unsigned long) map->start);
@@ -243,7 +249,7 @@ static int make_map(Restore *restore, RestoreProcess *process, const ImageMap *m
 }
 
 static bool can_be_lazy(const ImageMap *map, const ImageRun *run) {
-        return map->kind == IMAGE_MAP_ANONYMOUS && !(map->flags & (IMAGE_MAP_GROWSDOWN | IMAGE_MAP_LOCKED)) &&
+        return map->kind == IMAGE_MAP_ANONYMOUS && map->hugetlb == 0 && !(map->flags & (IMAGE_MAP_GROWSDOWN | IMAGE_MAP_LOCKED)) &&
                run->size >= LAZY_MIN && run->stored == run->size && run->address >= map->start && run->address + run->size <= map->end;
 }
 

@@ -247,7 +247,10 @@ static int classify(Save *save, size_t index, const Line *line, ImageMap *map) {
         int r;
 
         (void) save_who(save, index, who);
-        if (line->huge_tlb)
+        if (line->huge_tlb && !shared && startswith(line->path, "/anon_hugepage") && line->page_size_kib > 0) {
+                map->kind = IMAGE_MAP_ANONYMOUS;
+                map->hugetlb = (uint32_t) __builtin_ctzll(line->page_size_kib) + 10;
+        } else if (line->huge_tlb)
                 save_refuse(save, "%s: memory of huge pages (hugetlbfs) at %#" PRIx64, who, line->start);
         else if (startswith(line->path, "[vdso]")) {
                 save->processes[index].vdso = line->start;

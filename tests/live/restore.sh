@@ -10,6 +10,20 @@
 
 cp "$SENTRYD_BUILD/tests/live/restore-program" "$TESTDIR/restore-program" || bail "restore-program is not built"
 chmod 755 "$TESTDIR/restore-program"
+cat >"$TESTDIR/huge.py" <<-'END'
+	import mmap, signal, re
+	signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+	m = mmap.mmap(-1, 4 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)
+	m[5] = 77; m[(2 << 20) + 9] = 88
+	print("ready", flush=True)
+	n = 0
+	while signal.sigwait([signal.SIGUSR1]):
+	    n += 1
+	    size = re.search(r"anon_hugepage.*?KernelPageSize: *(\d+) kB", open("/proc/self/smaps").read(), re.S)
+	    good = m[5] == 77 and m[6] == 0 and m[(2 << 20) + 9] == 88 and size and size[1] == "2048"
+	    print("checked" if good else "failed", n, flush=True)
+END
+chmod 644 "$TESTDIR/huge.py"
 
 everything() {
         local n i run times=${SENTRYD_TEST_ROUNDS:-5}
@@ -65,6 +79,28 @@ with_init() {
         is "$RC" 9 "$WHO: … to the program, and its status to whoever waits"
         contains "$(cat "$D/out-init")" 'asked to' "$WHO: … that has its standard output"
         rm -rf "$D/image-init"
+}
+
+huge_pages() { # of hugetlbfs, of which there are none before somebody asks for them
+        local run before
+        before=$(cat /proc/sys/vm/nr_hugepages)
+        echo $((before + 8)) 2>/dev/null >/proc/sys/vm/nr_hugepages
+        if [ "$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)" -lt 4 ]; then
+                skip "$WHO: huge pages" "there are none to be had"
+        else
+                run huge "$D/out-huge" --ro-bind "$TESTDIR/huge.py" python3 "$TESTDIR/huge.py"
+                await 30 says "$D/out-huge" ready
+                run=$RUN
+                check "$WHO: a program with huge pages is saved" sctl save huge "$D/image-huge"
+                reaped "$run"
+                restore huge "$D/out-huge1" "$D/image-huge"
+                ask huge "$D/out-huge1" 1 "$WHO: … and restored has them"
+                end huge
+                echo 0 2>/dev/null >/proc/sys/vm/nr_hugepages
+                [ "$(id -u)" -ne 0 ] || contains "$(sctl restore --name huge "$D/image-huge" 2>&1)" 'huge pages left' "$WHO: … unless there are none"
+                rm -rf "$D/image-huge"
+        fi
+        echo "$before" 2>/dev/null >/proc/sys/vm/nr_hugepages
 }
 
 outside() {
@@ -153,7 +189,7 @@ restoring() {
         D=$WORK/save
         mkdir -m 755 "$D"
         mine "$D"
-        for t in ${TESTS_ONLY:-everything shells with_init outside refusals deaths}; do "$t"; done
+        for t in ${TESTS_ONLY:-everything shells with_init huge_pages outside refusals deaths}; do "$t"; done
         await 10 daemons_gone
 }
 
