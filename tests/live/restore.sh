@@ -67,7 +67,8 @@ shells() { # what a shell script and its pipe line are
 
 with_init() {
         local run
-        run init "$D/out-init" --init sh -c 'trap "echo asked to; exit 9" HUP; echo ready; while :; do sleep 0.05; done'
+        # What is mapped must be there in the sandbox, which has a /tmp of its own, and the build may lie in /tmp.
+        run init "$D/out-init" --ro-bind "$SENTRYD_BUILD/sentry-init" --init sh -c 'trap "echo asked to; exit 9" HUP; echo ready; while :; do sleep 0.05; done'
         await 30 says "$D/out-init" ready
         run=$RUN
         check "$WHO: a sandbox with --init is saved" sctl save init "$D/image-init"
