@@ -7,7 +7,7 @@
 . "${srcdir:-.}/tests/lib/tap.sh"
 
 programs=${AUTOSAVE_PROGRAMS:-signals timer-overrun personality prctl-ptracer foreign}
-calls=${AUTOSAVE_CALLS:-50} # the first so many
+calls=${AUTOSAVE_CALLS:-30} # the first so many
 saves=${AUTOSAVE_SAVES:-2}
 RANDOM=${SENTRYD_SEED:-$$}
 diag "the seed is ${SENTRYD_SEED:-$$}"
